@@ -1,0 +1,96 @@
+"""What likelihoods with a location and a scale share: where the scale comes from."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any
+
+import keras
+from keras import ops
+
+from bayeskeras.likelihoods.likelihood import Likelihood, Shape, Tensor, at_least_float32
+
+#: Smallest scale of a head that predicts it, in units of the labels: it bounds the density.
+SCALE_FLOOR = 1e-3
+
+
+class LocationScale(Likelihood):
+    """Base class of likelihoods `y = location + scale * noise`.
+
+    Args:
+        scale: `"learned"`, `"predicted"` or a positive float (see `Normal`).
+        initial_scale: starting value of a learned scale, in units of the labels.
+        argument: name of the scale in messages and of its weight (`log_<argument>`).
+    """
+
+    def __init__(self, scale: str | float, initial_scale: float, argument: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if scale not in ("learned", "predicted") and not _is_positive(scale):
+            raise ValueError(
+                f'{type(self).__name__}: expected {argument}="learned", "predicted" or a positive number, '
+                f"received: {argument}={scale!r}"
+            )
+        if not _is_positive(initial_scale):
+            raise ValueError(
+                f"{type(self).__name__}: expected initial_{argument} to be a positive number, "
+                f"received: initial_{argument}={initial_scale!r}"
+            )
+        self._scale: str | float = scale if isinstance(scale, str) else float(scale)
+        self._initial_scale = float(initial_scale)
+        self._argument = argument
+
+    def build(self, output_shape: Shape) -> None:
+        """Make the learned scale: one per output (last axis), shared by all inputs and positions."""
+        shape = self.mean_shape(tuple(output_shape))
+        if self._scale == "learned":
+            if len(shape) > 1 and shape[-1] is None:
+                raise ValueError(
+                    f"{type(self).__name__} {self.name!r}: expected a known size of the last axis, "
+                    f"received: output_shape={tuple(output_shape)}"
+                )
+            self._log_scale = self.add_weight(
+                shape=shape[-1:] if len(shape) > 1 else (1,),
+                initializer=keras.initializers.Constant(math.log(self._initial_scale)),
+                dtype="float32",
+                autocast=False,
+                name=f"log_{self._argument}",
+            )
+        self.built = True
+
+    def mean_shape(self, output_shape: Shape) -> Shape:
+        """The output shape, its last axis halved where the network predicts the scale too."""
+        shape = super().mean_shape(output_shape)
+        if self._scale != "predicted":
+            return shape
+        if len(shape) < 2 or shape[-1] is None or shape[-1] < 2 or shape[-1] % 2:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: expected an even last axis (means, raw scales) for "
+                f'{self._argument}="predicted", received: output_shape={shape}'
+            )
+        return shape[:-1] + (shape[-1] // 2,)
+
+    def _location_and_scale(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Location `(batch, ...)` and positive scale, with axes of size 1 where it is shared."""
+        outputs = at_least_float32(outputs)
+        if self._scale == "predicted":
+            location, raw = ops.split(outputs, 2, axis=-1)
+            return location, ops.softplus(raw) + SCALE_FLOOR
+        rank = len(outputs.shape)
+        if self._scale == "learned":
+            if not self.built:
+                raise ValueError(
+                    f"{type(self).__name__} {self.name!r}: expected build(output_shape) before use, "
+                    "received: built=False"
+                )
+            scale = ops.cast(ops.exp(self._log_scale.value), outputs.dtype)
+            return outputs, ops.reshape(scale, (1,) * (rank - 1) + (-1,))
+        return outputs, ops.full((1,) * rank, self._scale, dtype=outputs.dtype)
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """The location."""
+        return self._location_and_scale(outputs)[0]
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf

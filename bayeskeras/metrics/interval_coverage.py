@@ -1,0 +1,28 @@
+"""Coverage of predictive intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bayeskeras.metrics.inputs import regression_predictions
+from bayeskeras.predictive import PredictiveDistribution
+
+
+def interval_coverage(distribution: PredictiveDistribution, y: Any, level: float = 0.9) -> float:
+    """Share of labels inside the central predictive interval, its ends included; `level` if calibrated.
+
+    Args:
+        distribution: of a regression.
+        y: labels of the N inputs; each output counts as one label.
+        level: probability of the interval, between 0 and 1.
+
+    Returns:
+        A number between 0 and 1.
+
+    Raises:
+        ValueError: if the distribution is a classification, labels or `level` are wrong, or draws were not
+        kept.
+    """
+    _, labels = regression_predictions(distribution, y)
+    lower, upper = distribution.interval(level)
+    return float(((labels >= lower) & (labels <= upper)).mean())

@@ -1,0 +1,169 @@
+"""Predictive distributions under their input images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bayeskeras.likelihoods.likelihood import Array
+from bayeskeras.plotting.style import BLUE, LIGHT_GREY, SKY, look, new_figure
+from bayeskeras.predictive import PredictiveDistribution
+
+_COLUMNS = 5
+
+
+def predictive(
+    distribution: PredictiveDistribution,
+    images: Any = None,
+    class_names: Sequence[str] | None = None,
+    max_items: int = 10,
+) -> Any:
+    """Class probabilities of the first inputs, each under its image.
+
+    Bars are mean probabilities, the predicted class in the darker blue; whiskers span the central 90 % of the
+    draws. Titles give the predicted class, the entropy H and the mutual information MI of the network and the
+    label, in nats. Whiskers are left out where draws were not kept.
+
+    Args:
+        distribution: a classification with one label an input, or a `Bernoulli` with several outputs (one bar
+        each).
+        images: `(N, height, width)` or `(N, height, width, 1 or 3)`, floats in [0, 1] or uint8.
+        class_names: K names; the default is 0 .. K-1.
+        max_items: how many inputs to show at most.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: for a regression, for classes at several positions, or if images or names do not fit.
+
+    Example:
+        ```python
+        import numpy as np
+        from bayeskeras import PredictiveDistribution, plotting
+
+        logits = np.random.default_rng(0).normal(size=(50, 3, 4))
+        plotting.predictive(PredictiveDistribution("categorical", {"logits":
+        logits})).savefig("predictive.png")
+        ```
+    """
+    if not distribution.is_classification:
+        raise ValueError(
+            f"expected a classification (for a regression use regression_band), "
+            f"received: distribution={distribution!r}"
+        )
+    if len(distribution.shape) > 2:
+        raise ValueError(f"expected one row of probabilities an input, received: shape={distribution.shape}")
+    if max_items < 1:
+        raise ValueError(f"expected max_items of at least 1, received: max_items={max_items!r}")
+    count = min(max_items, len(distribution))
+    pictures = None if images is None else _pictures(images, len(distribution))[:count]
+    chosen = distribution[:count]
+    means, lower, upper = _probabilities(chosen)
+    names = _names(class_names, means.shape[1])
+    titles = _titles(chosen, names)
+    with look():
+        return _draw(pictures, means, lower, upper, names, titles)
+
+
+def _draw(
+    pictures: Array | None, means: Array, lower: Array, upper: Array, names: list[str], titles: list[str]
+) -> Any:
+    """The figure: rows of `_COLUMNS` inputs, each an image above its bars."""
+    count = len(means)
+    columns = min(count, _COLUMNS)
+    rows = -(-count // columns)
+    heights = [2.0] if pictures is None else [1.7, 1.5]  # inches
+    bands = len(heights)
+    width = max(2.3, 0.24 * len(names) + 0.5)
+    figure = new_figure(max(columns * width, 3.0), rows * (sum(heights) + 0.7) + 0.3)
+    grid = figure.add_gridspec(rows * bands, columns, height_ratios=heights * rows)
+    for item in range(count):
+        row, column = divmod(item, columns)
+        axes = figure.add_subplot(grid[row * bands + bands - 1, column])
+        _bars(axes, means[item], lower[item], upper[item], names, first=column == 0)
+        if pictures is not None:
+            axes = figure.add_subplot(grid[row * bands, column])
+            _picture(axes, pictures[item])
+        axes.set_title(titles[item])
+    return figure
+
+
+def _probabilities(distribution: PredictiveDistribution) -> tuple[Array, Array, Array]:
+    """Mean probabilities `(N, bars)` and 5 % and 95 % quantiles over draws (the mean if not kept)."""
+    parts = [distribution.mean()] + (list(distribution.interval(0.9)) if distribution.keeps_samples else [])
+    parts = parts if len(parts) == 3 else parts * 3
+    if not distribution.likelihood.has_class_axis and int(np.prod(distribution.shape[1:])) == 1:
+        mean, low, high = (part.reshape(len(distribution), 1) for part in parts)  # of yes; no has the rest
+        return np.hstack([1 - mean, mean]), np.hstack([1 - high, low]), np.hstack([1 - low, high])
+    mean, low, high = parts
+    return mean, low, high
+
+
+def _names(class_names: Sequence[str] | None, count: int) -> list[str]:
+    names = (
+        [str(index) for index in range(count)] if class_names is None else [str(name) for name in class_names]
+    )
+    if len(names) != count:
+        raise ValueError(f"expected {count} class names, received: {len(names)} class_names")
+    return names
+
+
+def _titles(distribution: PredictiveDistribution, names: list[str]) -> list[str]:
+    """Predicted class, entropy and mutual information; for several yes-or-no outputs, their sums."""
+    entropy = distribution.entropy().reshape(len(distribution), -1).sum(axis=1)
+    information = distribution.mutual_information().reshape(len(distribution), -1).sum(axis=1)
+    modes = distribution.mode().reshape(len(distribution), -1)
+    heads = [
+        names[mode[0]] if mode.size == 1 else ", ".join(np.asarray(names)[mode == 1]) or "none"
+        for mode in modes
+    ]
+    return [
+        f"{head}\nH {h:.2f}   MI {mi:.2f}" for head, h, mi in zip(heads, entropy, information, strict=True)
+    ]
+
+
+def _pictures(images: Any, count: int) -> Array:
+    pictures = np.asarray(images)
+    if pictures.ndim == 4 and pictures.shape[-1] == 1:
+        pictures = pictures[..., 0]
+    if len(pictures) != count or not (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[-1] == 3)):
+        raise ValueError(
+            f"expected {count} images (N, height, width) or (N, height, width, 1 or 3), "
+            f"received: images.shape={np.shape(images)}"
+        )
+    return pictures if pictures.dtype == np.uint8 else np.clip(pictures.astype(np.float32), 0.0, 1.0)
+
+
+def _picture(axes: Any, picture: Array) -> None:
+    limits = (
+        {}
+        if picture.ndim == 3
+        else {"cmap": "gray", "vmin": 0, "vmax": 255 if picture.dtype == np.uint8 else 1}
+    )
+    axes.imshow(picture, **limits)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _bars(axes: Any, mean: Array, lower: Array, upper: Array, names: list[str], first: bool) -> None:
+    places = np.arange(len(names))
+    colours = [BLUE if index == mean.argmax() else SKY for index in places]
+    axes.bar(places, mean, width=0.8, color=colours)
+    if (upper > lower).any():
+        axes.vlines(places, lower, upper, color="#222222", linewidth=1.3)
+    long_names = max(len(name) for name in names) > 2
+    axes.set_xticks(places, names, rotation=90 if long_names else 0, fontsize=9 if len(names) > 6 else 10)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.7, len(names) - 0.3)
+    axes.set_ylim(0.0, 1.02)
+    axes.set_yticks([0.0, 0.5, 1.0], ["0", "0.5", "1"] if first else ["", "", ""])
+    axes.tick_params(axis="y", length=3 if first else 0)
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=LIGHT_GREY, linewidth=0.6)
+    if first:
+        axes.set_ylabel("probability", fontsize=10)

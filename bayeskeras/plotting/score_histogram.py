@@ -1,0 +1,48 @@
+"""Histogram of a score for known and unknown inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bayeskeras.metrics.unknown_detection import unknown_detection
+from bayeskeras.plotting.style import BLUE, ORANGE, look, new_figure
+
+
+def score_histogram(known: Any, unknown: Any, label: str = "entropy (nats)", num_bins: int = 40) -> Any:
+    """Histograms of a score for known and unknown inputs; the title gives how well it tells them apart.
+
+    Args:
+        known: `(N,)`, scores of known inputs.
+        unknown: `(M,)`, scores of unknown inputs; higher should mean unknown.
+        label: name of the score.
+        num_bins: bins from the smallest to the largest score.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if scores are empty, NaN or of more than one axis.
+    """
+    scores = unknown_detection(known, unknown)
+    known, unknown = np.asarray(known, dtype=np.float64), np.asarray(unknown, dtype=np.float64)
+    edges = np.histogram_bin_edges(np.concatenate([known, unknown]), bins=num_bins)
+    with look():
+        figure = new_figure(6.0, 3.6)
+        axes = figure.add_subplot()
+        for values, colour, name in ((known, BLUE, "known"), (unknown, ORANGE, "unknown")):
+            weights = np.full(len(values), 1.0 / len(values))
+            axes.hist(
+                values,
+                edges,
+                weights=weights,
+                color=colour,
+                alpha=0.55,
+                label=f"{name} ({len(values):,} inputs)",
+            )
+            axes.hist(values, edges, weights=weights, color=colour, histtype="step", linewidth=1.6)
+        axes.set(xlabel=label, ylabel="share of inputs", xlim=(edges[0], edges[-1]))
+        axes.set_title(f"AUROC {scores['auroc']:.3f}   FPR at 95 % TPR {scores['fpr95']:.3f}")
+        axes.legend()
+    return figure

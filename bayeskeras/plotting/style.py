@@ -1,0 +1,60 @@
+"""The look that all figures share; matplotlib is imported on use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Okabe and Ito (2008): told apart with any kind of colour vision.
+BLUE = "#0072B2"
+SKY = "#56B4E9"
+ORANGE = "#E69F00"
+VERMILLION = "#D55E00"
+GREY = "#6E6E6E"
+LIGHT_GREY = "#D9D9D9"
+
+_SETTINGS: Any = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.labelsize": 12,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.8,
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "figure.dpi": 120,
+    "savefig.dpi": 150,
+}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Settings of the figures; those of the user come back afterwards."""
+    import matplotlib
+
+    with matplotlib.rc_context(_SETTINGS):
+        yield
+
+
+def new_figure(width: float, height: float) -> Any:
+    """A figure of `width` x `height` inches.
+
+    Where the user works with an interactive pyplot, it belongs to pyplot, so that `plt.show()` shows it;
+    elsewhere it is a bare `Figure`, which opens no window and is freed like any object.
+    """
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and pyplot.get_backend().lower() not in ("agg", "pdf", "svg", "ps", "cairo"):
+        return pyplot.figure(figsize=(width, height), layout="constrained")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure

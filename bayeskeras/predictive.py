@@ -1,0 +1,399 @@
+"""The predictive distribution of a Bayesian network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from bayeskeras import mixture, tfp
+from bayeskeras.likelihoods import Likelihood, get
+from bayeskeras.likelihoods.categorical import class_indices
+from bayeskeras.likelihoods.likelihood import Array
+from bayeskeras.moments import Moments, check_parameters
+
+
+class PredictiveDistribution:
+    """The distribution of the labels of N inputs: an equal mixture of T networks (draws).
+
+    `p(y | x) = 1/T sum_t p(y | x, theta_t)`. NumPy in, NumPy out. The likelihood's parameters of every draw
+    are stored, so densities and variances are exact; entropies are in nats. Below, `(N, ...)` is the shape of
+    the mean: `(N, K)` for K classes, `(N, positions, K)` for classes at positions, `(N, D)` for D outputs of
+    a regression.
+
+    Args:
+        likelihood: a `Likelihood` or its name.
+        parameters: the likelihood's parameters by name, arrays `(T, N, ...)`; shared ones may have size 1 on
+            the axes that share them. Identical draws may be a view made by `np.broadcast_to`; they are kept
+            once.
+
+    Raises:
+        ValueError: if parameters are missing, empty, of inconsistent shapes, NaN or infinite.
+
+    Example:
+        ```python
+        import numpy as np
+        from bayeskeras import PredictiveDistribution
+
+        logits = np.random.default_rng(0).normal(size=(50, 8, 3))  # 50 draws, 8 inputs, 3 classes
+        distribution = PredictiveDistribution("categorical", {"logits": logits})
+        distribution.mean()  # (8, 3)
+        distribution.mutual_information()  # (8,)
+        distribution[2:5].log_prob([0, 1, 2])  # (3,)
+        ```
+    """
+
+    def __init__(self, likelihood: str | dict[str, Any] | Likelihood, parameters: Mapping[str, Any]) -> None:
+        self.likelihood = get(likelihood)
+        self._parameters: dict[str, Array] | None = check_parameters(self.likelihood, parameters)
+        self._num_samples = max(np.shape(value)[0] for value in parameters.values())
+
+    @classmethod
+    def from_moments(
+        cls, likelihood: str | dict[str, Any] | Likelihood, moments: Moments
+    ) -> PredictiveDistribution:
+        """A distribution of which only running moments were kept (`keep_samples=False`).
+
+        What needs all draws then raises a ValueError: `samples`, `quantile`, `interval`, `to_tfp` save for
+        classes `(N, K)`, and `log_prob`, `sample` and entropies of a regression (the former two of several
+        labels an input).
+
+        Args:
+            likelihood: a `Likelihood` or its name.
+            moments: moments over at least one draw and one input; else it raises a ValueError.
+        """
+        if not isinstance(moments, Moments) or moments.num_samples < 1 or len(moments) < 1:
+            raise ValueError(
+                f"expected moments of at least one draw and input, received: moments={moments!r}"
+            )
+        distribution = cls.__new__(cls)
+        distribution.likelihood = get(likelihood)
+        distribution._parameters = None
+        distribution._num_samples = moments.num_samples
+        distribution.__dict__["_moments"] = moments
+        return distribution
+
+    @cached_property
+    def _moments(self) -> Moments:
+        """Moments over the draws, collected in blocks."""
+        parameters = self._all_draws("moments")
+        num_draws, num_inputs, width = mixture.sizes(parameters)
+        moments = Moments(self.likelihood)
+        for block in mixture.blocks(num_draws, num_inputs * width):
+            moments.update_draws(mixture.take(parameters, block))
+        return moments
+
+    def _all_draws(self, what: str) -> dict[str, Array]:
+        """Parameters `(T, N, ...)`; identical draws once."""
+        if self._parameters is None:
+            raise ValueError(
+                f"{what} needs all draws; call predict_distribution(..., keep_samples=True), "
+                "received: a distribution with keep_samples=False"
+            )
+        return self._parameters
+
+    def _class_mean(self, what: str) -> Array:
+        """Mean probabilities with the classes on the last axis, `(N, ..., K)`; raises for a regression."""
+        if not self.is_classification:
+            raise ValueError(
+                f"{what} is for classifications; expected Categorical or Bernoulli (a regression has mean, "
+                f"variance, interval), received: likelihood={type(self.likelihood).__name__}"
+            )
+        return self.likelihood.class_probabilities(self._moments.mean)
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the labels are classes."""
+        return self.likelihood.is_classification
+
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether all draws are at hand, not just their moments."""
+        return self._parameters is not None
+
+    @property
+    def has_log_prob(self) -> bool:
+        """Whether `log_prob` works: draws were kept, or there is one class label an input."""
+        return self.keeps_samples or self._one_label_an_input()
+
+    @property
+    def num_samples(self) -> int:
+        """T, the number of draws."""
+        return self._num_samples
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape `(N, ...)` of the mean."""
+        if self._parameters is None:
+            return self._moments.shape
+        return self._parameters[self.likelihood.parameter_names[0]].shape[1:]
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The likelihood's parameters `(T, N, ...)`; shared ones keep axes of size 1; do not write."""
+        main = self.likelihood.parameter_names[0]
+        arrays = self._all_draws("parameters")
+        return {**arrays, main: np.broadcast_to(arrays[main], (self.num_samples, *self.shape))}
+
+    @property
+    def samples(self) -> Array:
+        """Class probabilities, or means of a regression, of every draw, `(T, N, ...)`; do not write to it."""
+        parameters = self._all_draws("samples")
+        result = mixture.means(self.likelihood, parameters)
+        return (
+            result
+            if len(result) == self.num_samples
+            else np.broadcast_to(result, (self.num_samples, *self.shape))
+        )
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> PredictiveDistribution:
+        """The distribution of some of the inputs.
+
+        Args:
+            index: a position (the result keeps N = 1), a slice, a mask or an array of positions.
+
+        Returns:
+            A `PredictiveDistribution`.
+
+        Raises:
+            IndexError: if positions are out of range or a mask has another length.
+            ValueError: if no input is left.
+        """
+        index = mixture.positions(index, len(self))
+        if self._parameters is None:
+            return self.from_moments(self.likelihood, self._moments[index])
+        chosen = object.__new__(type(self))
+        chosen.likelihood = self.likelihood
+        chosen._parameters = mixture.take(self._parameters, inputs=index)
+        chosen._num_samples = self._num_samples
+        return chosen
+
+    def __repr__(self) -> str:
+        kept = "" if self.keeps_samples else ", moments only"
+        return (
+            f"PredictiveDistribution({type(self.likelihood).__name__}, shape={self.shape}, "
+            f"num_samples={self.num_samples}{kept})"
+        )
+
+    def mean(self) -> Array:
+        """Mean `(N, ...)`: class probabilities, or the mean of each output."""
+        return self._moments.mean
+
+    def variance(self) -> Array:
+        """Variance `(N, ...)` = `aleatoric()` + `epistemic()`, the law of total variance."""
+        return self.aleatoric() + self.epistemic()
+
+    def aleatoric(self) -> Array:
+        """Noise that more data would not remove, `(N, ...)`: the mean over draws of each draw's variance.
+
+        For classes `mean_t p (1 - p)`, the diagonal of the aleatoric covariance of Kwon et al. (2018).
+        """
+        return self._moments.aleatoric
+
+    def epistemic(self) -> Array:
+        """Doubt about the network, `(N, ...)`: the variance over draws (divided by T) of each draw's mean.
+
+        For classes the variance of p, the diagonal of the epistemic covariance of Kwon et al. (2018).
+        """
+        return self._moments.epistemic
+
+    def entropy(self, num_samples: int = 1000, seed: int | None = 0) -> Array:
+        """Entropy of the predictive distribution, in nats.
+
+        Args:
+            num_samples: labels per input for the Monte Carlo estimate; regression only.
+            seed: of the estimate; regression only.
+
+        Returns:
+            Classes: exact, the shape of `confidence()`. Regression: `(N,)`, a Monte Carlo *estimate* of the
+            joint (differential) entropy of all outputs, `-mean log p(y)` over labels drawn from the mixture;
+            exact where all draws are identical. Its cost grows with num_samples x T x N.
+
+        Raises:
+            ValueError: if `num_samples` is less than 1, or draws of a regression were not kept.
+        """
+        if self.is_classification:
+            return special.entr(self._class_mean("entropy")).sum(axis=-1)
+        parameters = self._all_draws("entropy of a regression")
+        mixture.check_count("num_samples", num_samples)
+        if mixture.sizes(parameters)[0] == 1:
+            return mixture.expected_entropy(self.likelihood, parameters)
+        return mixture.entropy(self.likelihood, parameters, num_samples, np.random.default_rng(seed))
+
+    def expected_entropy(self) -> Array:
+        """Mean over draws of each draw's entropy, in nats; exact. Shape of `entropy()`.
+
+        Raises:
+            ValueError: if draws of a regression were not kept.
+        """
+        if self.is_classification:
+            return self._moments.class_entropy
+        return mixture.expected_entropy(self.likelihood, self._all_draws("expected_entropy of a regression"))
+
+    def mutual_information(self, num_samples: int = 1000, seed: int | None = 0) -> Array:
+        """Information that a label would give about the network, in nats: `entropy() - expected_entropy()`.
+
+        Also called BALD (Houlsby et al. 2011). Never below 0. For a regression `entropy` is a Monte Carlo
+        estimate, so this is one too.
+
+        Args:
+            num_samples: as for `entropy`.
+            seed: as for `entropy`.
+
+        Returns:
+            Array of the shape of `entropy()`.
+        """
+        return np.maximum(self.entropy(num_samples, seed) - self.expected_entropy(), 0.0)
+
+    def variation_ratio(self) -> Array:
+        """Share of draws outside the class with most votes (Freeman 1965); the shape of `confidence()`."""
+        self._class_mean("variation_ratio")
+        return 1.0 - self._moments.votes.max(axis=-1) / self._moments.num_samples
+
+    def confidence(self) -> Array:
+        """Largest mean class probability.
+
+        Returns:
+            `(N, ...)` without the class axis; for `Bernoulli` the shape of the mean, `max(p, 1 - p)`.
+
+        Raises:
+            ValueError: for a regression.
+        """
+        return self._class_mean("confidence").max(axis=-1)
+
+    def mode(self) -> Array:
+        """Class of the largest mean probability, integers of the shape of `confidence()`."""
+        return self._class_mean("mode").argmax(axis=-1)
+
+    def check_labels(self, y: Any) -> Array:
+        """Labels of all N inputs as the likelihood wants them; class labels as integers, one-hot or not.
+
+        Raises:
+            ValueError: if number, shape or range of the labels are wrong.
+        """
+        y = self.likelihood.align_labels(y, (None, *self.shape[1:]))
+        if len(y) != len(self):
+            raise ValueError(f"expected {len(self)} labels, one for each input, received: y.shape={y.shape}")
+        return class_indices(y, self.shape) if self.likelihood.has_class_axis else y
+
+    def _one_label_an_input(self) -> bool:
+        """Whether each input has a single class label, so that the mean is the whole distribution."""
+        mean_shape = self.shape[1:-1] if self.likelihood.has_class_axis else self.shape[1:]
+        return self.is_classification and int(np.prod(mean_shape)) == 1
+
+    def log_prob(self, y: Any) -> Array:
+        """Log density of labels under the mixture of joint densities.
+
+        `logsumexp_t [sum over outputs and positions of log p(y | theta_t)] - log T`.
+
+        Args:
+            y: labels of the N inputs.
+
+        Returns:
+            Array `(N,)`, in nats.
+
+        Raises:
+            ValueError: if labels are wrong, or draws that are needed were not kept.
+        """
+        y = self.check_labels(y)
+        if self._parameters is None and self._one_label_an_input():
+            return mixture.log_prob_of_mean(self._class_mean("log_prob"), y)
+        return mixture.log_prob(self.likelihood, self._all_draws("log_prob"), y[None])[0]
+
+    def sample(self, n: int = 1, seed: int | None = None) -> Array:
+        """Labels drawn from the mixture.
+
+        Args:
+            n: labels per input.
+            seed: of the draws; None for other ones at each call.
+
+        Returns:
+            Array `(n, N, ...)` of the label shape; all outputs and positions of a label are from the same
+            network.
+
+        Raises:
+            ValueError: if `n` is less than 1, or draws that are needed were not kept.
+        """
+        mixture.check_count("n", n)
+        generator = np.random.default_rng(seed)
+        if not self._one_label_an_input():
+            return mixture.sample(self.likelihood, self._all_draws("sample"), n, generator)
+        return mixture.sample_of_mean(self._class_mean("sample"), n, generator)
+
+    def quantile(self, q: Any) -> Array:
+        """Quantile of the predictive distribution.
+
+        Args:
+            q: a number, or several on one axis. Between 0 and 1, for a regression both excluded.
+
+        Returns:
+            `(N, ...)`, or `(len(q), N, ...)` for several. Regression: the quantile of the mixture's marginal
+            for each output. Classes: the quantile *over draws* of each class probability, that is, how sure
+            the networks are of the probability.
+
+        Raises:
+            ValueError: if q is out of range or draws were not kept.
+        """
+        parameters = self._all_draws("quantile")
+        levels = np.asarray(q, dtype=np.float64)
+        inside = (levels >= 0) & (levels <= 1) if self.is_classification else (levels > 0) & (levels < 1)
+        if levels.ndim > 1 or levels.size == 0 or not inside.all():
+            raise ValueError(f"expected q between 0 and 1, received: q={q!r}")
+        if self.is_classification:
+            unique = self.samples[: mixture.sizes(parameters)[0]]
+            return np.quantile(unique, levels, axis=0)
+        found = [
+            mixture.quantile(self.likelihood, parameters, float(level)) for level in np.atleast_1d(levels)
+        ]
+        return np.stack(found) if levels.ndim else found[0]
+
+    def interval(self, level: float = 0.9) -> tuple[Array, Array]:
+        """Central interval: the quantiles at `(1 - level) / 2` and `(1 + level) / 2` (see `quantile`).
+
+        Args:
+            level: probability inside, between 0 and 1.
+
+        Returns:
+            `(lower, upper)`, each `(N, ...)`.
+
+        Raises:
+            ValueError: if `level` is out of range or draws were not kept.
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"expected level between 0 and 1, received: level={level!r}")
+        lower, upper = self.quantile([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+        return lower, upper
+
+    def to_tfp(self) -> Any:
+        """This distribution in tensorflow-probability, of the active backend (PyTorch: NumPy substrate).
+
+        Returns:
+            `Categorical(probs=mean)` for classes `(N, K)`; otherwise `MixtureSameFamily` over the T draws,
+            with all outputs of an input as one event. Batch shape `(N,)`.
+
+        Raises:
+            ImportError: if tensorflow-probability is not installed.
+            ValueError: if draws that are needed were not kept.
+        """
+        if self.likelihood.has_class_axis and len(self.shape) == 2:
+            return tfp.distributions().Categorical(probs=self.mean().astype(np.float32))
+        return mixture.to_tfp(self.likelihood, self._all_draws("to_tfp"))
+
+    def plot(self, **options: Any) -> Any:
+        """A figure: `plotting.predictive` for classes, `plotting.regression_band` for a regression.
+
+        Args:
+            **options: of that function, for example `images=` or `x=`.
+
+        Returns:
+            `matplotlib.figure.Figure`.
+        """
+        from bayeskeras import plotting
+
+        return (plotting.predictive if self.is_classification else plotting.regression_band)(self, **options)

@@ -1,0 +1,1 @@
+"""The tests; a package, so that `tests.kit` is ours even beside a library that installs `tests`."""

@@ -1,0 +1,1 @@
+"""The presets, one folder each, data only; installed as `bayeskeras.presets`, read by `bayeskeras.zoo`."""
