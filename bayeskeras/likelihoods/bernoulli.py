@@ -22,7 +22,7 @@ from bayeskeras.likelihoods.likelihood import (
 )
 
 
-@keras.saving.register_keras_serializable(package="bayeskeras")
+@keras.saving.register_keras_serializable(package="bayeskeras.likelihoods")
 class Bernoulli(Likelihood):
     """Yes or no for each output independently; the network's outputs are logits.
 

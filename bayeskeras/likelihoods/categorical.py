@@ -26,7 +26,7 @@ from bayeskeras.likelihoods.likelihood import (
 )
 
 
-@keras.saving.register_keras_serializable(package="bayeskeras")
+@keras.saving.register_keras_serializable(package="bayeskeras.likelihoods")
 class Categorical(Likelihood):
     """One of K classes; the network's outputs are logits over the last axis.
 

@@ -52,6 +52,11 @@ class Likelihood(keras.layers.Layer):
         self.built = True
 
     @property
+    def outputs_per_label(self) -> int:
+        """Outputs of the network for each entry of a label (or class): 2 where a scale is predicted too."""
+        return 1
+
+    @property
     def is_classification(self) -> bool:
         """Whether the labels are classes."""
         return False

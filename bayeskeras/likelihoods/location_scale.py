@@ -58,6 +58,11 @@ class LocationScale(Likelihood):
             )
         self.built = True
 
+    @property
+    def outputs_per_label(self) -> int:
+        """2 if the network predicts the scale too."""
+        return 2 if self._scale == "predicted" else 1
+
     def mean_shape(self, output_shape: Shape) -> Shape:
         """The output shape, its last axis halved where the network predicts the scale too."""
         shape = super().mean_shape(output_shape)

@@ -16,7 +16,7 @@ from bayeskeras.likelihoods.likelihood import Array, Tensor, in_float32, in_floa
 from bayeskeras.likelihoods.location_scale import LocationScale
 
 
-@keras.saving.register_keras_serializable(package="bayeskeras")
+@keras.saving.register_keras_serializable(package="bayeskeras.likelihoods")
 class Normal(LocationScale):
     """Real labels with Gaussian noise: `y ~ N(mean, stddev^2)` for each output independently.
 

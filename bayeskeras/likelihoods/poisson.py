@@ -23,7 +23,7 @@ from bayeskeras.likelihoods.likelihood import (
 )
 
 
-@keras.saving.register_keras_serializable(package="bayeskeras")
+@keras.saving.register_keras_serializable(package="bayeskeras.likelihoods")
 class Poisson(Likelihood):
     """Counts for each output independently; the network's outputs are log rates.
 

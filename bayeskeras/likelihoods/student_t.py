@@ -16,7 +16,7 @@ from bayeskeras.likelihoods.likelihood import Array, Tensor, in_float32, in_floa
 from bayeskeras.likelihoods.location_scale import LocationScale
 
 
-@keras.saving.register_keras_serializable(package="bayeskeras")
+@keras.saving.register_keras_serializable(package="bayeskeras.likelihoods")
 class StudentT(LocationScale):
     """Real labels with heavy-tailed noise: `(y - loc) / scale` is Student's t with `df` degrees.
 

@@ -1,0 +1,30 @@
+"""Bayesian deep learning for Keras 3 on TensorFlow, JAX and PyTorch."""
+
+from bayeskeras import (
+    datasets,
+    layers,
+    likelihoods,
+    metrics,
+    models,
+    plotting,
+    posteriors,
+    priors,
+)
+from bayeskeras._version import __version__
+from bayeskeras.models import BayesianModel, bayesianize
+from bayeskeras.predictive import PredictiveDistribution
+
+__all__ = [
+    "BayesianModel",
+    "PredictiveDistribution",
+    "__version__",
+    "bayesianize",
+    "datasets",
+    "layers",
+    "likelihoods",
+    "metrics",
+    "models",
+    "plotting",
+    "posteriors",
+    "priors",
+]

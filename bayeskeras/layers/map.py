@@ -1,0 +1,46 @@
+"""MAP: a point estimate under a prior."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.layers")
+class MAP(WeightPosterior):
+    """Maximum a posteriori weights: the plain layer, and `-log prior(W)` in the loss.
+
+    The posterior is a point, so there is nothing to draw; `kl_divergence()` is what stands in its place in
+    the loss, `-sum log prior(W)`, which the trainer divides by N like a KL divergence. With a normal prior it
+    is L2 regularisation: `sum W^2 / (2 scale^2)` and a constant (Bishop 2006, section 3.3.1).
+
+    Args:
+        layer: any Keras layer with variables named `*kernel` or `embeddings`.
+        prior: `None` for `Normal(scale="fan_in")`, or see `bayeskeras.priors.get`.
+        include_bias: whether biases get the prior too.
+        num_train_examples: N, for use in a plain `keras.Model` only.
+        **kwargs: `name` (default: that of the layer), `trainable`.
+
+    Raises:
+        ValueError: if an argument is out of range or the layer has no kernel.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+        import keras
+
+        layer = bk.layers.MAP(keras.layers.Dense(10), prior=bk.priors.Normal(scale=1.0))
+        ```
+    """
+
+    def kl_variables(self) -> list[keras.Variable]:
+        """The kernels."""
+        return self.kernels
+
+    def kl_divergence_of(self, index: int) -> Tensor:
+        """`-sum log prior` of one kernel."""
+        return -ops.sum(self._priors[index].log_prob(self.kernels[index].value))

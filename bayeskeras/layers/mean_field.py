@@ -1,0 +1,253 @@
+"""MeanField: a normal posterior for every weight, independent of the others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from bayeskeras.layers.draws import Draw, Stochastic
+from bayeskeras.layers.kinds import LinearKind, linear_kind
+from bayeskeras.layers.rerun import rerun
+from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
+
+ESTIMATORS = ("auto", "weight", "local", "flipout")
+
+#: Default of `initial_stddev`, as a fraction of `1 / sqrt(fan_in)`.
+INITIAL_FRACTION = 0.05
+
+#: Floor under the relative variance of `"local"`, by compute type: its root has a finite gradient.
+_FLOOR = {"float16": 1e-6, "bfloat16": 1e-12, "float32": 1e-20, "float64": 1e-40}
+_TINY = 1e-30
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.layers")
+class MeanField(WeightPosterior, Stochastic):
+    """Mean-field variational posterior over the weights of a Keras layer.
+
+    `q(W) = prod_i N(W_i; mean_i, stddev_i^2)`: the kernels of the layer itself are the means, and each has a
+    trainable `log_stddev`. Training maximises the ELBO, `E_q[log p(y | x, W)] - KL(q || prior)`, with one of
+    three estimators of the expectation:
+
+    - `"weight"`: `W = mean + stddev * eps`, one draw for a batch (Blundell et al. 2015). Valid for every layer.
+    - `"local"`: local reparameterisation (Kingma, Salimans and Welling 2015): the output is drawn, from the
+      mean `f(x, mean)` and the variance `f(x^2, stddev^2)`. For convolutions, sequences and other layers that
+      use a weight at many positions, each position gets noise of its own: the marginals are right, but they
+      are not outputs of one network.
+    - `"flipout"` (Wen et al. 2018): `f(x, mean) + s * f(r * x, stddev * eps)` with random signs `r`, `s`, one
+      per example and channel, constant over positions: examples of a batch are nearly independent draws.
+
+    `"local"` and `"flipout"` need a layer that is linear in its kernel: Dense, EinsumDense (without an index
+    summed over the input alone), Conv, ConvTranspose, DepthwiseConv, Embedding. The default `"auto"` is `"local"`
+    for Dense on vectors, `"flipout"` for the other linear ones, `"weight"` for the rest.
+
+    With `training=False` the layer is the plain Keras layer at the means. `predict_distribution` draws
+    whole kernels, whatever the estimator.
+
+    Args:
+        layer: any Keras layer with variables named `*kernel` or `embeddings`.
+        prior: `None` for `Normal(scale="fan_in")`, or see `bayeskeras.priors.get`.
+        estimator: `"auto"`, `"weight"`, `"local"` or `"flipout"`.
+        initial_stddev: starting value of all posterior stddevs, in units of the weights; default:
+            `0.05 / sqrt(fan_in)` of each kernel. 0 gives the plain layer (and an infinite KL divergence).
+        include_bias: whether biases get a posterior too; default: they are points.
+        num_train_examples: N, by which the KL divergence is divided, for use in a plain `keras.Model` only.
+        seed: of the layer's `keras.random.SeedGenerator`.
+        **kwargs: `name` (default: that of the layer), `trainable`.
+
+    Raises:
+        ValueError: if an argument is out of range, the layer has no kernel, or it cannot have the estimator.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+        import keras
+
+        model = keras.Sequential([
+            keras.Input((8,)),
+            bk.layers.MeanField(keras.layers.Dense(64, activation="relu"), num_train_examples=1000),
+            bk.layers.MeanField(keras.layers.Dense(1), num_train_examples=1000),
+        ])
+        ```
+    """
+
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        prior: Any = None,
+        estimator: str = "auto",
+        initial_stddev: float | None = None,
+        include_bias: bool = False,
+        num_train_examples: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if estimator not in ESTIMATORS:
+            raise ValueError(f"MeanField: expected estimator in {ESTIMATORS}, received: estimator={estimator!r}")
+        if initial_stddev is not None and not 0.0 <= initial_stddev < math.inf:
+            raise ValueError(
+                "MeanField: expected initial_stddev to be None or a number that is not negative, "
+                f"received: initial_stddev={initial_stddev!r}"
+            )
+        super().__init__(
+            layer, prior=prior, include_bias=include_bias, num_train_examples=num_train_examples, **kwargs
+        )
+        self.estimator = estimator
+        self.initial_stddev = initial_stddev
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._log_stddevs: list[keras.Variable] = []
+
+    def build_posterior(self, fan_ins: list[float]) -> None:
+        """Make one `log_stddev` for each kernel."""
+        log_stddevs = []
+        for kernel, fan_in in zip(self.kernels, fan_ins, strict=True):
+            start = self.initial_stddev
+            if start is None:
+                start = INITIAL_FRACTION / math.sqrt(fan_in)
+            log_stddevs.append(
+                self.add_weight(
+                    shape=kernel.shape,
+                    initializer=keras.initializers.Constant(math.log(start) if start else -math.inf),
+                    dtype=kernel.dtype,
+                    autocast=False,
+                    name=f"{kernel.name}_log_stddev",
+                )
+            )
+        vars(self)["_log_stddevs"] = log_stddevs
+        if self.estimator in ("local", "flipout") and linear_kind(self.layer, self._built_rank()) is None:
+            raise ValueError(
+                f"MeanField {self.name!r}: expected a layer that is linear in its kernel for estimator="
+                f'{self.estimator!r} (use "weight" or "auto"), received: layer={type(self.layer).__name__}'
+            )
+
+    def _built_rank(self) -> int:
+        shape = next(iter(self._build_arguments.values()), None)
+        return len(shape) if shape is not None else 2
+
+    @property
+    def log_stddevs(self) -> list[keras.Variable]:
+        """Logarithms of the posterior stddevs, one variable for each of `kernels`."""
+        return self._log_stddevs
+
+    def kl_variables(self) -> list[keras.Variable]:
+        """The stddev parameters."""
+        return self._log_stddevs
+
+    def kl_divergence_of(self, index: int) -> Tensor:
+        """KL divergence between posterior and prior of one kernel, in nats."""
+        return self._priors[index].kl_divergence(
+            self.kernels[index].value, self._log_stddevs[index].value, self.seed_generator
+        )
+
+    @property
+    def drawn_variables(self) -> list[keras.Variable]:
+        """The kernels."""
+        return self.kernels
+
+    def draw(self) -> Draw:
+        """One sample of all kernels."""
+        return [
+            (kernel, kernel.value + deviation)
+            for kernel, deviation in zip(self.kernels, self._deviations(), strict=True)
+        ]
+
+    def _deviations(self) -> list[Tensor]:
+        """`stddev * eps` for each kernel."""
+        return [
+            ops.exp(log_stddev.value)
+            * keras.random.normal(log_stddev.shape, dtype=log_stddev.dtype, seed=self.seed_generator)
+            for log_stddev in self._log_stddevs
+        ]
+
+    def outputs_of(self, training: bool, inputs: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """The training estimator, or the mean network."""
+        if not training:
+            return self.layer(inputs, *args, **kwargs)
+        kind = None
+        if self.estimator != "weight" and hasattr(inputs, "shape"):
+            kind = linear_kind(self.layer, len(inputs.shape))
+        if kind is None:
+            return self._run(self.draw(), {}, inputs, *args, **kwargs)
+        local = self.estimator == "local" or (self.estimator == "auto" and kind.prefers_local)
+        outputs = (self._local if local else self._flipout)(kind, inputs, *args, **kwargs)
+        activation = getattr(self.layer, "activation", None)
+        return outputs if activation is None else activation(outputs)
+
+    def _run(self, values: Draw, attributes: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        outputs, losses = rerun(self.layer, values, *args, attributes=attributes, **kwargs)
+        for loss in losses:
+            self.add_loss(loss)
+        return outputs
+
+    def _mean(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Outputs at the means, before the activation."""
+        attributes = {"activation": None} if hasattr(self.layer, "activation") else {}
+        return self._run([], attributes, *args, **kwargs)
+
+    def _noise(self, values: Draw, *args: Any, **kwargs: Any) -> Tensor:
+        """Outputs with `values` as kernels, before the activation, without biases that are points."""
+        attributes: dict[str, Any] = {"activation": None} if hasattr(self.layer, "activation") else {}
+        bias = getattr(self.layer, "bias", None)
+        if bias is not None and not any(kernel is bias for kernel in self.kernels):
+            attributes["bias"] = None
+            if hasattr(self.layer, "use_bias"):
+                attributes["use_bias"] = False
+        return self._run(values, attributes, *args, **kwargs)
+
+    def _local(self, kind: LinearKind, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Draw the output: `f(x, mean) - c sqrt(f(x^2, (stddev / c)^2)) eps` with c the largest stddev.
+
+        With c, float16 does not underflow, and the floor under the root, which keeps its gradient finite
+        where the variance is 0, adds nothing when all stddevs are 0. In float16 the inputs are scaled in the
+        same way, as their squares leave its range sooner than they do.
+        """
+        mean = self._mean(inputs, *args, **kwargs)
+        stddevs = [ops.exp(log_stddev.value) for log_stddev in self._log_stddevs]
+        largest = ops.stop_gradient(ops.max(ops.stack([ops.max(stddev) for stddev in stddevs])))
+        scale = largest
+        if kind.input_axes is not None:
+            inputs = ops.convert_to_tensor(inputs)
+            if self.compute_dtype == "float16" and not self.include_bias:
+                reach = ops.stop_gradient(ops.maximum(ops.cast(ops.max(ops.abs(inputs)), "float32"), _TINY))
+                inputs, scale = ops.cast(inputs, "float32") / reach, largest * reach
+            inputs = ops.cast(ops.square(inputs), self.compute_dtype)
+        values = [
+            (kernel, ops.square(stddev / ops.maximum(largest, _TINY)))
+            for kernel, stddev in zip(self.kernels, stddevs, strict=True)
+        ]
+        variance = self._noise(values, inputs, *args, **kwargs)
+        dtype = keras.backend.standardize_dtype(variance.dtype)
+        root = ops.sqrt(ops.maximum(variance, _FLOOR[dtype]))
+        noise = keras.random.normal(ops.shape(mean), dtype=dtype, seed=self.seed_generator)
+        return mean - ops.cast(scale, dtype) * root * noise
+
+    def _flipout(self, kind: LinearKind, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Noise with flipped signs. (Subtracted, as a sum meets a bug of oneDNN under TensorFlow.)"""
+        mean = self._mean(inputs, *args, **kwargs)
+        if kind.input_axes is not None:
+            inputs = ops.cast(ops.convert_to_tensor(inputs), self.compute_dtype)
+            inputs = inputs * self._signs(inputs, kind.input_axes)
+        values = list(zip(self.kernels, self._deviations(), strict=True))
+        noise = self._noise(values, inputs, *args, **kwargs)
+        return mean - noise * self._signs(mean, kind.output_axes)
+
+    def _signs(self, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """Random signs +1 and -1 that vary over the batch and `axes`, with size 1 on the other axes."""
+        shape = ops.shape(tensor)
+        signs_shape = tuple(
+            size if axis == 0 or axis in axes else 1 for axis, size in enumerate(shape)
+        )
+        uniform = keras.random.uniform(signs_shape, minval=-1.0, maxval=1.0, seed=self.seed_generator)
+        return ops.cast(ops.where(uniform < 0, -1.0, 1.0), tensor.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "estimator": self.estimator,
+            "initial_stddev": self.initial_stddev,
+            "seed": self.seed,
+        }

@@ -1,0 +1,8 @@
+"""BayesianModel, `bayesianize`, and ready-made architectures."""
+
+from bayeskeras.models.bayesian_model import BayesianModel
+from bayeskeras.models.bayesianize import bayesianize
+from bayeskeras.models.lenet import LeNet
+from bayeskeras.models.mlp import MLP
+
+__all__ = ["MLP", "BayesianModel", "LeNet", "bayesianize"]

@@ -1,0 +1,433 @@
+"""BayesianModel: a Keras model with a posterior over its weights and a likelihood of its labels."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from bayeskeras import likelihoods, metrics, posteriors
+from bayeskeras.layers import MAP
+from bayeskeras.layers.draws import trainer_owns_kl_scope
+from bayeskeras.layers.weight_posterior import kl_layers
+from bayeskeras.models import preset_folder
+from bayeskeras.models.examples import batches_of, check_inputs, count_examples, is_arrays, to_arrays
+from bayeskeras.models.prediction import PredictionEngine
+from bayeskeras.models.progress import Progress
+from bayeskeras.predictive import PredictiveDistribution
+
+Array = np.ndarray
+Tensor = Any
+
+#: Inputs that one compiled call of `predict_distribution` takes, where the user does not say.
+BATCH_SIZE = 512
+
+
+class _Scale(keras.layers.Layer):
+    """N and the weight of the KL divergence: variables, as a number would be baked into the train step."""
+
+    def __init__(self, kl_weight: float, **kwargs: Any) -> None:
+        super().__init__(trainable=False, autocast=False, dtype="float32", name="elbo_scale", **kwargs)
+        self.num_train_examples = self._scalar(0.0, "num_train_examples")
+        self.kl_weight = self._scalar(kl_weight, "kl_weight")
+        self.built = True
+
+    def _scalar(self, value: float, name: str) -> keras.Variable:
+        return self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(value), trainable=False, autocast=False, name=name
+        )
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.models")
+class BayesianModel(keras.Model):
+    """A functional Keras model that is trained on the ELBO and predicts distributions.
+
+    Scaling convention, the only one: `loss = mean over the batch of NLL + kl_weight * KL / N`. The NLL of an
+    example is summed over outputs and positions, the KL divergence over all weights, and N is the number of
+    training examples, which `fit` finds. So the loss is the negative ELBO per example.
+
+    The model's own outputs (`predict`) are the parameters of the likelihood at the posterior means (logits
+    for `Categorical` and `Bernoulli`), deterministic and as fast as the plain model. The metrics given to
+    `compile` compare labels with the mean of the likelihood: probabilities for classes.
+
+    Args:
+        inputs: `keras.Input` or a nest of them.
+        outputs: the single output tensor.
+        name: name of the model.
+        likelihood: see `bayeskeras.likelihoods.get`.
+        posterior: the family of the posterior, a name or an object, for the record; `"map"` declares that a
+            network without stochastic layers is meant to be one.
+        image_input: whether inputs are images: floats must be in [0, 1], and uint8 is divided by 255.
+        kl_weight: factor of the KL divergence: 1 is the ELBO, less is a tempered ("cold") posterior, which
+            is a departure from it.
+        **kwargs: `trainable` of `keras.Model`.
+
+    Raises:
+        ValueError: if there is more than one output, or the likelihood does not fit it.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+        import keras
+        import numpy as np
+
+        inputs = keras.Input((4,))
+        x = bk.layers.MeanField(keras.layers.Dense(32, activation="relu"))(inputs)
+        outputs = bk.layers.MeanField(keras.layers.Dense(3))(x)
+        model = bk.BayesianModel(inputs, outputs, likelihood="categorical")
+        model.compile(optimizer="adam")
+        x, y = np.random.rand(100, 4), np.random.randint(0, 3, 100)
+        model.fit(x, y, epochs=2, verbose=0)
+        distribution = model.predict_distribution(x, num_samples=20, seed=0)
+        distribution.entropy()  # (100,), in nats
+        ```
+    """
+
+    def __init__(
+        self,
+        inputs: Any,
+        outputs: Any,
+        name: str | None = None,
+        *,
+        likelihood: Any,
+        posterior: Any = None,
+        image_input: bool = False,
+        kl_weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        if len(self.outputs) != 1:
+            raise ValueError(f"BayesianModel: expected one output, received: {len(self.outputs)} outputs")
+        self.likelihood = likelihoods.get(likelihood)
+        if not self.likelihood.built:
+            self.likelihood.build(tuple(self.outputs[0].shape))
+        self.posterior = None if posterior is None else posteriors.get(posterior)
+        self.image_input = bool(image_input)
+        self._scale = _Scale(_check_kl_weight(kl_weight))
+        self._nll_tracker = keras.metrics.Mean(name="nll")
+        self._kl_tracker = keras.metrics.Mean(name="kl")
+        #: What `bayesianize` converted and left alone; `None` for other models.
+        self.conversion: Any = None
+        self._engine: list[PredictionEngine] = []
+
+    # The ELBO.
+
+    @property
+    def num_train_examples(self) -> int | None:
+        """N, by which the KL divergence is divided; `None` before `fit` has found it."""
+        return int(ops.convert_to_numpy(self._scale.num_train_examples.value)) or None
+
+    @num_train_examples.setter
+    def num_train_examples(self, value: int) -> None:
+        if not value or value < 0 or value != int(value):
+            raise ValueError(
+                "BayesianModel: expected num_train_examples to be a positive integer, "
+                f"received: num_train_examples={value!r}"
+            )
+        self._scale.num_train_examples.assign(float(value))
+
+    @property
+    def kl_weight(self) -> float:
+        """Factor of the KL divergence in the loss; 1 is the ELBO."""
+        return float(ops.convert_to_numpy(self._scale.kl_weight.value))
+
+    @kl_weight.setter
+    def kl_weight(self, value: float) -> None:
+        self._scale.kl_weight.assign(_check_kl_weight(value))
+
+    def kl_divergence(self) -> Tensor:
+        """KL divergence of the whole network, summed over weights, in nats.
+
+        For layers of a MAP network it is `-log prior`. A layer that is called several times counts once.
+        """
+        divergences = [ops.cast(layer.kl_divergence(), "float32") for layer in kl_layers(self)]
+        return sum(divergences[1:], divergences[0]) if divergences else ops.zeros(())
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """Losses of layers and regularisers, without the KL divergence, which `compute_loss` adds."""
+        with trainer_owns_kl_scope():
+            return super().losses
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Negative ELBO per example: mean NLL, KL divergence over N, and the `losses` of layers.
+
+        Without N (an `evaluate` before the first `fit`) the KL divergence is left out. A loss given to
+        `compile` stands in place of the NLL.
+        """
+        if y is None:
+            raise ValueError("BayesianModel: expected labels, received: y=None")
+        if self._compile_loss is not None:
+            nll = self._compile_loss(y, y_pred, sample_weight)
+        else:
+            values = self.likelihood.negative_log_likelihood(y, y_pred)
+            if sample_weight is not None:
+                values = values * ops.reshape(ops.cast(sample_weight, values.dtype), (-1,))
+            nll = ops.mean(values)
+        batch = ops.shape(tree.flatten(y_pred)[0])[0]
+        divergence = self.kl_divergence()
+        count = self._scale.num_train_examples.value
+        share = ops.where(count > 0, 1.0 / ops.maximum(count, 1.0), 0.0)
+        self._nll_tracker.update_state(nll, sample_weight=batch)
+        self._kl_tracker.update_state(divergence, sample_weight=batch)
+        loss = nll + ops.cast(self._scale.kl_weight.value * share * divergence, nll.dtype)
+        for extra in self.losses:
+            loss = loss + ops.cast(self._aggregate_additional_loss(extra), nll.dtype)
+        return loss
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Metrics of `compile`, between labels and the mean of the likelihood."""
+        return super().compute_metrics(x, y, self.likelihood.mean(y_pred), sample_weight)
+
+    # Training.
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, num_train_examples: int | None = None, **kwargs: Any) -> Any:
+        """Train on the ELBO; the arguments are those of `keras.Model.fit`, and one more.
+
+        Args:
+            x: arrays, `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or generator.
+            y: labels, for arrays.
+            *args: as in `keras.Model.fit`.
+            num_train_examples: N of the ELBO. It is counted for arrays (less `validation_split`), for a
+                `PyDataset` and a finite `tf.data.Dataset` (in one pass) and for a `DataLoader`; for other
+                data it must be given.
+            **kwargs: as in `keras.Model.fit`.
+
+        Returns:
+            `keras.callbacks.History` with `loss`, `nll` and `kl` for each epoch.
+
+        Raises:
+            ValueError: if N is not known, or inputs or labels are wrong, before any work is lost.
+        """
+        bound = inspect.signature(keras.Model.fit).bind_partial(self, x, y, *args, **kwargs).arguments
+        if is_arrays(x):
+            self._check(x, y)
+        validation = bound.get("validation_data")
+        if isinstance(validation, tuple | list) and len(validation) > 1 and is_arrays(validation[0]):
+            self._check(validation[0], validation[1])
+        if num_train_examples is None:
+            num_train_examples = count_examples(x, bound.get("validation_split") or 0.0)
+        if num_train_examples is None:
+            raise ValueError(
+                "BayesianModel.fit: expected data with a known number of examples, or the argument "
+                "num_train_examples, by which the KL divergence is divided; "
+                f"received: x of type {type(x).__name__}, num_train_examples=None"
+            )
+        self.num_train_examples = num_train_examples
+        return super().fit(x, y, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """One step on one batch, as in `keras.Model.train_on_batch`; set `num_train_examples` before.
+
+        Raises:
+            ValueError: if `num_train_examples` is not set.
+        """
+        if self.num_train_examples is None:
+            raise ValueError(
+                "BayesianModel.train_on_batch: expected model.num_train_examples to be set, "
+                "received: num_train_examples=None"
+            )
+        return super().train_on_batch(x, y, *args, **kwargs)
+
+    def _check(self, x: Any, y: Any) -> None:
+        arrays = to_arrays(x, len(self.inputs))
+        check_inputs(arrays, self, self.image_input)
+        if y is None:
+            raise ValueError("BayesianModel: expected labels, received: y=None")
+        labels = self.likelihood.check_labels(ops.convert_to_numpy(y), tuple(self.outputs[0].shape))
+        if len(labels) != len(arrays[0]):
+            raise ValueError(
+                f"expected as many labels as inputs, received: {len(labels)} labels, {len(arrays[0])} inputs"
+            )
+
+    # Outputs.
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Tensor:
+        """Outputs of the mean network, or of the training estimators with `training=True`."""
+        return super().call(self._scale_images(inputs), training=training, mask=mask, **kwargs)
+
+    def _scale_images(self, inputs: Any) -> Any:
+        if not self.image_input:
+            return inputs
+
+        def scale(tensor: Any) -> Any:
+            if keras.backend.standardize_dtype(tensor.dtype) == "uint8":
+                return ops.cast(tensor, "float32") / 255.0
+            return tensor
+
+        return tree.map_structure(scale, inputs)
+
+    def standardize(self, inputs: list[Tensor]) -> list[Tensor]:
+        """Flat inputs as the layers get them: images scaled, data types cast."""
+        nested = tree.pack_sequence_as(self._inputs_struct, inputs)
+        return self._standardize_inputs(self._scale_images(nested))
+
+    def predict_distribution(
+        self,
+        x: Any,
+        num_samples: int = 100,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        keep_samples: bool = True,
+        verbose: int | str = "auto",
+    ) -> PredictiveDistribution:
+        """Posterior predictive distribution: T networks, each applied to every input.
+
+        Args:
+            x: inputs `(N, ...)`; arrays, or an iterable of batches (read once).
+            num_samples: number T of networks.
+            batch_size: inputs of one compiled call; the result does not depend on it.
+            seed: a non-negative integer. The same seed gives the same networks on the same backend, whatever
+                the batch size; `None` takes one from NumPy's global generator.
+            keep_samples: `False` keeps running moments only: memory does not grow with T.
+            verbose: 0 silent, 1 progress bar, `"auto"` a bar after three seconds.
+
+        Returns:
+            `PredictiveDistribution` over N inputs and T draws.
+
+        Raises:
+            ValueError: if nothing in the model is stochastic and it is not declared MAP, or an argument or
+                input is wrong.
+        """
+        return self._predict(x, num_samples, batch_size, seed, keep_samples, verbose)[0]
+
+    def _predict(
+        self, x: Any, num_samples: int, batch_size: int | None, seed: int | None, keep_samples: bool, verbose: Any
+    ) -> tuple[PredictiveDistribution, list[Array]]:
+        _check_positive_integer("num_samples", num_samples)
+        if batch_size is not None:
+            _check_positive_integer("batch_size", batch_size)
+        if seed is None:
+            seed = int(np.random.randint(2**31))
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"predict_distribution: expected seed to be an integer >= 0, received: seed={seed!r}")
+        if not self._engine:
+            self._engine.append(PredictionEngine(self))
+        engine = self._engine[0]
+        if not engine.is_random and not self.is_map:
+            raise ValueError(
+                f"predict_distribution: expected a model with stochastic layers, or one declared "
+                f'posterior="map"; received: model {self.name!r}, in which nothing is stochastic'
+            )
+        labels: list[Array] = []
+        total = None
+        if is_arrays(x):
+            arrays = to_arrays(x, len(self.inputs))
+            check_inputs(arrays, self, self.image_input)
+            total = len(arrays[0]) * (num_samples if engine.is_random else 1)
+            x = arrays
+
+        def batches() -> Any:
+            for arrays, y in batches_of(x, len(self.inputs), batch_size or BATCH_SIZE):
+                if total is None:
+                    check_inputs(arrays, self, self.image_input)
+                if y is not None:
+                    labels.append(y)
+                yield arrays
+
+        progress = Progress(total, verbose)
+        result = engine.run(batches(), num_samples, int(seed), keep_samples, progress)
+        progress.close()
+        if keep_samples:
+            return PredictiveDistribution(self.likelihood, result), labels
+        return PredictiveDistribution.from_moments(self.likelihood, result), labels
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the network is declared a point estimate."""
+        return isinstance(self.posterior, posteriors.MAP) or any(isinstance(layer, MAP) for layer in kl_layers(self))
+
+    def evaluate_distribution(
+        self,
+        x: Any,
+        y: Any = None,
+        num_samples: int = 50,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        keep_samples: bool = True,
+        verbose: int | str = "auto",
+    ) -> dict[str, float]:
+        """Scores of the posterior predictive distribution.
+
+        Args:
+            x: inputs, as in `predict_distribution`; an iterable of batches may hold the labels.
+            y: labels, for arrays.
+            num_samples: number T of networks.
+            batch_size: inputs of one compiled call.
+            seed: as in `predict_distribution`.
+            keep_samples: as in `predict_distribution`; some scores of a regression need all draws.
+            verbose: as in `predict_distribution`.
+
+        Returns:
+            For classes: accuracy, nll, brier, ece ...; for regression: rmse, mae, nll, coverage ... (see
+            `bayeskeras.metrics.evaluate`).
+
+        Raises:
+            ValueError: as `predict_distribution`, or if labels are missing or wrong.
+        """
+        if is_arrays(x):
+            self._check(x, y)
+        distribution, labels = self._predict(x, num_samples, batch_size, seed, keep_samples, verbose)
+        if y is None:
+            if not labels:
+                raise ValueError("evaluate_distribution: expected labels, received: y=None")
+            y = np.concatenate(labels)
+        return metrics.evaluate(distribution, ops.convert_to_numpy(y))
+
+    # Saving.
+
+    @classmethod
+    def from_preset(cls, preset: str | Path) -> BayesianModel:
+        """Load a preset.
+
+        Args:
+            preset: name of a built-in preset (see `bayeskeras.zoo.list`) or a folder.
+
+        Returns:
+            The model, not compiled.
+
+        Raises:
+            ValueError: if there is no such preset, or a file is missing, truncated or edited.
+        """
+        return preset_folder.load(preset)
+
+    def save_to_preset(self, folder: str | Path, dtype: str = "float32") -> None:
+        """Write `config.json` and `model.weights.h5` into `folder`, atomically file by file.
+
+        Args:
+            folder: made if it is not there.
+            dtype: `"float32"`, or `"float16"` to halve the size; it loads into float32 again.
+        """
+        preset_folder.save(self, folder, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Graph and arguments."""
+        return {
+            **super().get_config(),
+            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+            "posterior": None if self.posterior is None else keras.saving.serialize_keras_object(self.posterior),
+            "image_input": self.image_input,
+            "kl_weight": self.kl_weight,
+        }
+
+
+def _check_kl_weight(value: float) -> float:
+    if not 0.0 <= float(value) < float("inf"):
+        raise ValueError(f"BayesianModel: expected kl_weight >= 0, received: kl_weight={value!r}")
+    return float(value)
+
+
+def _check_positive_integer(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"predict_distribution: expected {name} to be an integer >= 1, received: {name}={value!r}")

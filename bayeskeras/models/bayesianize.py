@@ -1,0 +1,89 @@
+"""bayesianize: any Keras model becomes a Bayesian one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from bayeskeras import posteriors
+from bayeskeras.models.bayesian_model import BayesianModel
+
+_LIKELIHOOD_OF = {"softmax": "categorical", "sigmoid": "bernoulli"}
+
+
+def bayesianize(
+    model: keras.Model,
+    posterior: Any = "mean_field",
+    layers: str | Callable[[keras.layers.Layer], bool] = "all",
+    *,
+    likelihood: Any = None,
+    image_input: bool | None = None,
+    kl_weight: float = 1.0,
+    name: str | None = None,
+    verbose: bool = False,
+) -> BayesianModel:
+    """A Bayesian model from a Keras model, with its trained weights as posterior means.
+
+    Layers with kernels are replaced by wrappers, in nested models too. A final softmax or sigmoid is removed,
+    as outputs are logits, and so are the kernel regularisers of converted layers, whose place the prior takes.
+    What was done is in `conversion` of the new model.
+
+    Args:
+        model: a built functional or `Sequential` model (or a `BayesianModel`: its MAP layers are converted).
+            It is left as it is; the new model has variables of its own.
+        posterior: `"mean_field"`, `"map"` or an object of `bayeskeras.posteriors`.
+        layers: which layers get a posterior: `"all"`, `"last"` or a function of a layer.
+        likelihood: see `bayeskeras.likelihoods.get`; default: that of a `BayesianModel`, `"categorical"` for a
+            model that ends in a softmax, `"bernoulli"` for one that ends in a sigmoid.
+        image_input: whether inputs are images in [0, 1]; default: as in the model, `False` for a Keras model.
+        kl_weight: factor of the KL divergence; 1 is the ELBO.
+        name: of the new model; default: that of the old one.
+        verbose: whether to print what was converted and what was left alone.
+
+    Returns:
+        `BayesianModel`, not compiled.
+
+    Raises:
+        ValueError: if the model is not functional, nothing is converted, or the likelihood is not known or
+            does not fit.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+        import keras
+
+        network = keras.applications.MobileNetV2(weights=None)
+        bayesian = bk.bayesianize(network, posterior=bk.posteriors.MeanField(), layers="last", verbose=True)
+        ```
+    """
+    posterior = posteriors.get(posterior)
+    conversion = posteriors.convert(model, posterior, layers)
+    if likelihood is None:
+        if isinstance(model, BayesianModel):
+            config = keras.saving.serialize_keras_object(model.likelihood)
+            likelihood = keras.saving.deserialize_keras_object(config)
+        else:
+            likelihood = _LIKELIHOOD_OF.get(conversion.removed_activation or "")
+    if likelihood is None:
+        raise ValueError(
+            'bayesianize: expected the argument likelihood ("categorical", "normal", ...) for a model that does '
+            "not end in a softmax or sigmoid, received: likelihood=None"
+        )
+    new = conversion.model
+    outputs = new.outputs if len(new.outputs) > 1 else new.outputs[0]
+    inputs = new.inputs[0] if isinstance(new, keras.Sequential) else new._inputs_struct
+    bayesian = BayesianModel(
+        inputs,
+        outputs,
+        name=name or model.name,
+        likelihood=likelihood,
+        posterior=posterior,
+        image_input=getattr(model, "image_input", False) if image_input is None else image_input,
+        kl_weight=kl_weight,
+    )
+    bayesian.conversion = conversion
+    if verbose:
+        print(conversion)
+    return bayesian

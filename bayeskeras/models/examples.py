@@ -1,0 +1,144 @@
+"""Reads and checks what users pass as data: counts examples, checks inputs, makes batches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+Array = np.ndarray
+
+
+def is_arrays(data: Any) -> bool:
+    """Whether `data` is an array, a tensor, or a nest of them (and not a dataset or generator)."""
+    if data is None or isinstance(data, keras.utils.PyDataset):
+        return False
+    leaves = tree.flatten(data) if isinstance(data, dict | list | tuple) else [data]
+    return bool(leaves) and all(hasattr(leaf, "__array__") or _is_numbers(leaf) for leaf in leaves)
+
+
+def _is_numbers(leaf: Any) -> bool:
+    return isinstance(leaf, int | float | bool | str)
+
+
+def to_arrays(x: Any, num_inputs: int) -> list[Array]:
+    """`x` as the flat NumPy inputs of a model.
+
+    Args:
+        x: an array or tensor for one input, a list, tuple or dictionary of them for several.
+        num_inputs: how many inputs the model has.
+    """
+    nested = x if not isinstance(x, list | tuple) or _is_nest(x) else np.asarray(x)
+    arrays = [_to_array(leaf) for leaf in (tree.flatten(nested) if isinstance(nested, dict | list | tuple) else [nested])]
+    if len(arrays) != num_inputs:
+        raise ValueError(f"expected {num_inputs} inputs, received: {len(arrays)} arrays")
+    return arrays
+
+
+def _is_nest(x: Any) -> bool:
+    return any(hasattr(leaf, "__array__") for leaf in x)
+
+
+def _to_array(leaf: Any) -> Array:
+    return leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf) if hasattr(leaf, "iloc") else ops.convert_to_numpy(leaf)
+
+
+def check_inputs(arrays: list[Array], model: keras.Model, image: bool) -> None:
+    """Raise ValueError if inputs are empty, of the wrong shape, not finite, or no images where these are due.
+
+    Args:
+        arrays: flat inputs.
+        model: the functional model that takes them.
+        image: whether floats must be in [0, 1].
+    """
+    lengths = {len(array) for array in arrays if array.ndim}
+    if not lengths or 0 in lengths or len(lengths) > 1:
+        raise ValueError(
+            "expected inputs of the same, positive length, "
+            f"received: shapes {[array.shape for array in arrays]}"
+        )
+    for array, tensor in zip(arrays, model.inputs, strict=True):
+        expected = tuple(tensor.shape)
+        if not _shape_fits(array.shape, expected):
+            raise ValueError(
+                f"input {tensor.name!r}: expected shape {('N', *expected[1:])}, received: x.shape={array.shape}"
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            wrong = np.count_nonzero(~np.isfinite(array))
+            raise ValueError(f"input {tensor.name!r}: expected finite values, received: {wrong} NaN or infinite")
+        if array.dtype.kind not in "fiub" and keras.backend.is_float_dtype(tensor.dtype):
+            raise ValueError(f"input {tensor.name!r}: expected numbers, received: x.dtype={array.dtype}")
+        if image and array.dtype != np.uint8 and (array.min() < 0 or array.max() > 1):
+            raise ValueError(
+                f"input {tensor.name!r}: expected images as floats in [0, 1] or as uint8, "
+                f"received: values from {array.min()} to {array.max()} of type {array.dtype}"
+            )
+
+
+def _shape_fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(
+        b is None or a == b for a, b in zip(shape[1:], expected[1:], strict=True)
+    )
+
+
+def batches_of(x: Any, num_inputs: int, batch_size: int) -> Iterator[tuple[list[Array], Any]]:
+    """Batches of a dataset, generator or nest of arrays, read once: pairs of (flat inputs, labels or None).
+
+    Args:
+        x: arrays; or an iterable of batches: `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader`,
+            generator; a batch is `inputs` or a tuple `(inputs, labels, ...)`.
+        num_inputs: how many inputs the model has.
+        batch_size: inputs in a batch at the most.
+    """
+    if is_arrays(x):
+        arrays = to_arrays(x, num_inputs)
+        for start in range(0, len(arrays[0]), batch_size):
+            yield [array[start : start + batch_size] for array in arrays], None
+        return
+    source = (x[i] for i in range(x.num_batches)) if isinstance(x, keras.utils.PyDataset) else iter(x)
+    for item in source:
+        inputs, labels = (item[0], item[1] if len(item) > 1 else None) if isinstance(item, tuple) else (item, None)
+        arrays = to_arrays(inputs, num_inputs)
+        for start in range(0, len(arrays[0]), batch_size):
+            part = slice(start, start + batch_size)
+            yield [array[part] for array in arrays], None if labels is None else _to_array(labels)[part]
+
+
+def count_examples(x: Any, validation_split: float = 0.0) -> int | None:
+    """Number of training examples in what `fit` got, `None` if it cannot be known.
+
+    Arrays are counted less the validation split, a torch `DataLoader` by its sampler, a `PyDataset` and a
+    finite `tf.data.Dataset` in one pass over the batches (the cardinality of a `tf.data.Dataset` counts
+    batches, and the last one may be smaller).
+
+    Args:
+        x: the first argument of `fit`.
+        validation_split: share of arrays that `fit` keeps for validation.
+    """
+    if is_arrays(x):
+        length = len(_to_array(tree.flatten(x)[0] if isinstance(x, dict | list | tuple) and _nested(x) else x))
+        return math.floor(length * (1.0 - validation_split)) if validation_split else length
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches is None:
+            return None
+        return sum(_batch_length(x[i]) for i in range(x.num_batches))
+    if hasattr(x, "cardinality"):  # tf.data.Dataset: -1 is infinite, -2 unknown.
+        return sum(_batch_length(batch) for batch in x) if int(x.cardinality()) >= 0 else None
+    sampler = getattr(x, "sampler", None)  # torch.utils.data.DataLoader
+    try:
+        return len(sampler) if sampler is not None and x.batch_size is not None else None
+    except TypeError:
+        return None
+
+
+def _nested(x: Any) -> bool:
+    return isinstance(x, dict) or _is_nest(x)
+
+
+def _batch_length(batch: Any) -> int:
+    inputs = batch[0] if isinstance(batch, tuple) else batch
+    return int(tree.flatten(inputs)[0].shape[0])

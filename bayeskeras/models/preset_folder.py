@@ -1,0 +1,170 @@
+"""The folder of a preset: finds, checks, writes and reads it."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib.util
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from bayeskeras._version import __version__
+
+if TYPE_CHECKING:
+    from bayeskeras.models.bayesian_model import BayesianModel
+
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+
+
+def built_in() -> dict[str, Path]:
+    """Folders of the presets that come with the library, by name."""
+    specification = importlib.util.find_spec("bayeskeras.presets")
+    places = list(specification.submodule_search_locations or []) if specification else []
+    folders = [folder for place in places for folder in Path(place).iterdir() if (folder / CONFIG).is_file()]
+    return {folder.name: folder for folder in sorted(folders)}
+
+
+def find(preset: str | Path) -> Path:
+    """The folder of a preset.
+
+    Args:
+        preset: a built-in name or a folder.
+
+    Raises:
+        ValueError: if there is no such preset; names the nearest ones.
+    """
+    names = built_in()
+    if str(preset) in names:
+        return names[str(preset)]
+    folder = Path(preset)
+    if (folder / CONFIG).is_file():
+        return folder
+    if folder.is_dir():
+        raise ValueError(f"expected a preset folder with {CONFIG}, received: preset={str(preset)!r}")
+    near = difflib.get_close_matches(str(preset), names, n=3, cutoff=0.4) or list(names)[:5]
+    raise ValueError(
+        f"expected a built-in preset or a folder, received: preset={str(preset)!r}; nearest names: "
+        f"{', '.join(near) or 'none'}"
+    )
+
+
+def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> None:
+    """Write configuration and weights of `model`, each file whole or not at all.
+
+    Args:
+        model: a `BayesianModel`.
+        folder: made if it is not there.
+        dtype: storage of the weights, `"float32"` or `"float16"`.
+    """
+    if dtype not in ("float32", "float16"):
+        raise ValueError(f'save_to_preset: expected dtype="float32" or "float16", received: dtype={dtype!r}')
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
+        weights = Path(scratch) / WEIGHTS
+        model.save_weights(weights)
+        _compress(weights, dtype)
+        serialized = keras.saving.serialize_keras_object(model)
+        serialized.pop("compile_config", None)
+        config: dict[str, Any] = {
+            "bayeskeras_version": __version__,
+            "keras_version": keras.__version__,
+            "weights": {"file": WEIGHTS, "dtype": dtype, "sha256": file_digest(weights)},
+            "model": serialized,
+        }
+        config["sha256"] = config_digest(config)
+        os.replace(weights, folder / WEIGHTS)
+        write_text(folder / CONFIG, json.dumps(config, indent=1) + "\n")
+
+
+def load(preset: str | Path) -> BayesianModel:
+    """The model of a preset, after its files were checked against the digests in its configuration.
+
+    Raises:
+        ValueError: if the preset is unknown, or a file is missing, truncated or edited.
+    """
+    folder = find(preset)
+    config = read_config(folder)
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise ValueError(f"preset {folder.name!r}: expected the file {WEIGHTS}, received: no such file")
+    digest = file_digest(weights)
+    if digest != config["weights"]["sha256"]:
+        raise ValueError(
+            f"preset {folder.name!r}: {WEIGHTS} is damaged or was edited: expected sha256 "
+            f"{config['weights']['sha256']}, received: {digest}"
+        )
+    model = keras.saving.deserialize_keras_object(config["model"], safe_mode=True)
+    model.load_weights(weights)
+    return model
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The checked contents of `config.json`."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        recorded = config["sha256"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"preset {folder.name!r}: {CONFIG} is damaged or was edited: {error}") from error
+    digest = config_digest(config)
+    if digest != recorded:
+        raise ValueError(
+            f"preset {folder.name!r}: {CONFIG} is damaged or was edited: expected sha256 {recorded}, "
+            f"received: {digest}"
+        )
+    return config
+
+
+def config_digest(config: dict[str, Any]) -> str:
+    """sha256 of a configuration without its own digest, in canonical JSON."""
+    rest = {key: value for key, value in config.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def _compress(path: Path, dtype: str) -> None:
+    """Rewrite a weights file compressed, in `dtype`, without the state of an optimizer."""
+    import h5py
+
+    target = path.with_suffix(".tmp")
+    with h5py.File(path) as source, h5py.File(target, "w") as new:
+        _copy_group(source, new, dtype)
+    os.replace(target, path)
+
+
+def _copy_group(source: Any, target: Any, dtype: str) -> None:
+    import h5py
+
+    target.attrs.update(source.attrs)
+    for name, item in source.items():
+        if name == "optimizer":
+            continue
+        if isinstance(item, h5py.Group):
+            _copy_group(item, target.create_group(name), dtype)
+        else:
+            values = item[()]
+            if values.dtype.kind == "f" and values.ndim:
+                values = values.astype(dtype)
+            options = {"compression": "gzip", "shuffle": True} if values.size > 64 else {}
+            target.create_dataset(name, data=values, **options).attrs.update(item.attrs)

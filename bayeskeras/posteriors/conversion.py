@@ -1,0 +1,214 @@
+"""Replaces layers of a Keras model by the wrappers of a posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from bayeskeras.layers import MAP, WeightPosterior
+from bayeskeras.layers.draws import Stochastic
+from bayeskeras.posteriors.posterior import Posterior
+
+LayerChoice = str | Callable[[keras.layers.Layer], bool]
+
+
+@dataclass
+class Conversion:
+    """What a conversion did; prints as a table.
+
+    Attributes:
+        model: the new functional model, without likelihood.
+        converted: (layer name, class, note) of layers that got a posterior.
+        left_alone: (layer name, class, reason) of the other layers with weights.
+        changes: sentences on what else differs from the original model.
+        removed_activation: `"softmax"` or `"sigmoid"` if the final one was removed.
+    """
+
+    model: keras.Model
+    converted: list[tuple[str, str, str]] = field(default_factory=list)
+    left_alone: list[tuple[str, str, str]] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    removed_activation: str | None = None
+
+    def __str__(self) -> str:
+        rows = [("converted", *row) for row in self.converted]
+        rows += [("left alone", *row) for row in self.left_alone]
+        widths = [max(len(row[i]) for row in rows) for i in range(3)] if rows else []
+        lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
+        return "\n".join([*lines, *self.changes])
+
+
+def convert(model: keras.Model, posterior: Posterior, layers: LayerChoice = "all") -> Conversion:
+    """A new model in which layers with kernels are replaced by the wrappers of `posterior`.
+
+    Args:
+        model: a built functional or `Sequential` model, with nested ones; it is left as it is.
+        posterior: the family.
+        layers: `"all"`, `"last"` (the last layer with kernels, in the order of execution) or a function of a
+            layer that says whether to convert it.
+
+    Returns:
+        `Conversion`; the new model has variables of its own with the values of the original ones.
+
+    Raises:
+        ValueError: if the model is not functional, or no layer is converted.
+    """
+    model = _functional(model)
+    leaves = _leaves(model)
+    convertible = [layer for layer in leaves if _is_convertible(layer)]
+    chosen = _choose(convertible, layers)
+    if not chosen:
+        raise ValueError(
+            f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the layers "
+            f"with kernels {[layer.name for layer in convertible]}"
+        )
+    final = _final_operation(model)
+    removed = _output_activation(final)
+    pairs: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
+    report = Conversion(model, removed_activation=removed)
+
+    def clone(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):
+            return keras.layers.Identity() if layer is final and removed else layer
+        new = _copy(layer)
+        if layer is final and removed:
+            new = _without_activation(new)
+        pairs.append((layer, new))
+        if id(layer) not in chosen:
+            return new
+        inner = new.layer if isinstance(new, MAP) else new
+        _remove_kernel_regularizers(inner, report.changes)
+        wrapped, note = posterior.wrap(inner, _input_rank(layer))
+        pairs[-1] = (layer.layer if isinstance(layer, MAP) else layer, inner)
+        report.converted.append((layer.name, type(inner).__name__, note))
+        wrapped.trainable = layer.trainable
+        return wrapped
+
+    report.model = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    for old, new in pairs:
+        if old.weights:
+            new.set_weights(old.get_weights())
+    for wrapper in report.model._flatten_layers():
+        if isinstance(wrapper, WeightPosterior):
+            wrapper.centre_prior()
+    if removed:
+        report.changes.insert(0, f"removed the final {removed} of {final.name!r}: outputs are logits")
+    order = {layer.name: i for i, layer in enumerate(leaves)}
+    report.converted.sort(key=lambda row: order[row[0]])
+    report.left_alone = [
+        (layer.name, type(layer).__name__, _reason(layer, convertible))
+        for layer in leaves
+        if id(layer) not in chosen and layer.weights
+    ]
+    return report
+
+
+def _functional(model: Any) -> keras.Model:
+    if isinstance(model, keras.Sequential):
+        if not model.built or not getattr(model, "inputs", None):
+            raise ValueError(
+                "bayesianize: expected a built model; give the Sequential model a keras.Input, "
+                f"received: model {model.name!r}"
+            )
+        return model
+    if not isinstance(model, keras.Model) or not hasattr(model, "_nodes_by_depth"):
+        raise ValueError(
+            "bayesianize: expected a functional or Sequential keras.Model (wrap layers of other models with "
+            f"bayeskeras.layers), received: model={model!r}"
+        )
+    # A plain functional model: subclasses lose their keyword arguments when they are cloned.
+    return keras.Model(model._inputs_struct, model._outputs_struct, name=model.name)
+
+
+def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
+    """Layers in the order of execution, nested models opened, each once."""
+    leaves: dict[int, keras.layers.Layer] = {}
+    for layer in model.layers:
+        for leaf in _leaves(layer) if isinstance(layer, keras.Model) else [layer]:
+            leaves[id(leaf)] = leaf
+    return list(leaves.values())
+
+
+def _is_convertible(layer: keras.layers.Layer) -> bool:
+    if isinstance(layer, MAP):
+        return True
+    if isinstance(layer, WeightPosterior | Stochastic):
+        return False
+    return any(weight.name.endswith("kernel") or weight.name == "embeddings" for weight in layer.weights)
+
+
+def _choose(convertible: list[keras.layers.Layer], layers: LayerChoice) -> set[int]:
+    if callable(layers):
+        return {id(layer) for layer in convertible if layers(layer)}
+    if layers == "all":
+        return {id(layer) for layer in convertible}
+    if layers == "last":
+        return {id(layer) for layer in convertible[-1:]}
+    raise ValueError(f'bayesianize: expected layers="all", "last" or a function of a layer, received: layers={layers!r}')
+
+
+def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer]) -> str:
+    if any(layer is other for other in convertible):
+        return "not chosen"
+    if isinstance(layer, WeightPosterior | Stochastic):
+        return "is Bayesian already"
+    return "has no kernel"
+
+
+def _copy(layer: keras.layers.Layer) -> keras.layers.Layer:
+    try:
+        return type(layer).from_config(layer.get_config())
+    except (TypeError, NotImplementedError, ValueError) as error:
+        raise ValueError(
+            "bayesianize: expected layers that can be made again from their configuration, "
+            f"received: layer {layer.name!r} ({type(layer).__name__}): {error}"
+        ) from error
+
+
+def _final_operation(model: keras.Model) -> Any:
+    """The operation that makes the (first) output, inside nested models."""
+    operation = model.outputs[0]._keras_history.operation
+    return _final_operation(operation) if isinstance(operation, keras.Model) else operation
+
+
+def _output_activation(operation: Any) -> str | None:
+    """`"softmax"` or `"sigmoid"` if the operation ends in one."""
+    operation = operation.layer if isinstance(operation, WeightPosterior) else operation
+    if not isinstance(operation, keras.layers.Layer):
+        name = type(operation).__name__.lower()
+    elif isinstance(operation, keras.layers.Softmax):
+        name = "softmax"
+    else:
+        name = getattr(getattr(operation, "activation", None), "__name__", "")
+    return name if name in ("softmax", "sigmoid") else None
+
+
+def _without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if isinstance(layer, keras.layers.Softmax | keras.layers.Activation):
+        return keras.layers.Activation("linear", name=layer.name)
+    inner = layer.layer if isinstance(layer, WeightPosterior) else layer
+    inner.activation = keras.activations.linear
+    return layer
+
+
+def _remove_kernel_regularizers(layer: keras.layers.Layer, changes: list[str]) -> None:
+    """The prior takes their place."""
+    removed = []
+    for part in layer._flatten_layers():
+        for name in ("kernel", "depthwise", "pointwise", "recurrent", "embeddings"):
+            attribute = f"{name}_regularizer"
+            if vars(part).get(attribute) is not None:
+                setattr(part, attribute, None)
+                removed.append(attribute)
+    if removed:
+        names = ", ".join(dict.fromkeys(removed))
+        changes.append(f"removed {names} of {layer.name!r}: the prior takes its place")
+
+
+def _input_rank(layer: keras.layers.Layer) -> int:
+    inner = layer.layer if isinstance(layer, WeightPosterior) else layer
+    shape = (inner.get_build_config() or {}).get("input_shape")
+    return len(shape) if shape and not isinstance(shape[0], tuple | list) else 2
