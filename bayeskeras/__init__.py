@@ -1,6 +1,7 @@
 """Bayesian deep learning for Keras 3 on TensorFlow, JAX and PyTorch."""
 
 from bayeskeras import (
+    callbacks,
     datasets,
     layers,
     likelihoods,
@@ -9,6 +10,7 @@ from bayeskeras import (
     plotting,
     posteriors,
     priors,
+    zoo,
 )
 from bayeskeras._version import __version__
 from bayeskeras.models import BayesianModel, bayesianize
@@ -19,6 +21,7 @@ __all__ = [
     "PredictiveDistribution",
     "__version__",
     "bayesianize",
+    "callbacks",
     "datasets",
     "layers",
     "likelihoods",
@@ -27,4 +30,5 @@ __all__ = [
     "plotting",
     "posteriors",
     "priors",
+    "zoo",
 ]

@@ -6,8 +6,9 @@ tensorflow-datasets: already prepared data first, then raw files in the folder n
 variable `BAYESKERAS_RAW_DATA`, then a download.
 """
 
+from bayeskeras.datasets.augmented import Augmented
 from bayeskeras.datasets.description import DatasetInfo
 from bayeskeras.datasets.loading import load, unknown
 from bayeskeras.datasets.registry import info, names
 
-__all__ = ["DatasetInfo", "info", "load", "names", "unknown"]
+__all__ = ["Augmented", "DatasetInfo", "info", "load", "names", "unknown"]

@@ -53,7 +53,7 @@ class MCDropout(keras.layers.Layer, Stochastic):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the variable that stands for the mask of a draw; it is neither trained nor saved."""
         shape = (1, *(1 if size is None else size for size in input_shape[1:]))
-        vars(self)["mask"] = keras.Variable(
+        self.__dict__["mask"] = keras.Variable(
             keras.initializers.Ones(), shape=shape, dtype=self.compute_dtype, trainable=False, name="mask"
         )
         self.built = True
@@ -65,8 +65,10 @@ class MCDropout(keras.layers.Layer, Stochastic):
 
     def draw(self) -> Draw:
         """One mask, already scaled, with a batch axis of size 1."""
-        ones = ops.ones(self.mask.shape, dtype=self.mask.dtype)
-        return [(self.mask, keras.random.dropout(ones, self.rate, seed=self.seed_generator))]
+        # Not keras.random.dropout: on PyTorch it passes a generator without an initial seed by.
+        uniform = keras.random.uniform(self.mask.shape, dtype="float32", seed=self.seed_generator)
+        keep = 1.0 - self.rate
+        return [(self.mask, ops.cast(uniform < keep, self.mask.dtype) / keep)]
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Drop units of `inputs`, `(batch, ...)`."""

@@ -12,6 +12,7 @@ from bayeskeras.layers.draws import Draw, Stochastic
 from bayeskeras.layers.kinds import LinearKind, linear_kind
 from bayeskeras.layers.rerun import rerun
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
+from bayeskeras.priors.prior import is_number
 
 ESTIMATORS = ("auto", "weight", "local", "flipout")
 
@@ -85,8 +86,10 @@ class MeanField(WeightPosterior, Stochastic):
         **kwargs: Any,
     ) -> None:
         if estimator not in ESTIMATORS:
-            raise ValueError(f"MeanField: expected estimator in {ESTIMATORS}, received: estimator={estimator!r}")
-        if initial_stddev is not None and not 0.0 <= initial_stddev < math.inf:
+            raise ValueError(
+                f"MeanField: expected estimator in {ESTIMATORS}, received: estimator={estimator!r}"
+            )
+        if initial_stddev not in (None, 0) and not is_number(initial_stddev, above=0.0):
             raise ValueError(
                 "MeanField: expected initial_stddev to be None or a number that is not negative, "
                 f"received: initial_stddev={initial_stddev!r}"
@@ -116,7 +119,7 @@ class MeanField(WeightPosterior, Stochastic):
                     name=f"{kernel.name}_log_stddev",
                 )
             )
-        vars(self)["_log_stddevs"] = log_stddevs
+        self.__dict__["_log_stddevs"] = log_stddevs
         if self.estimator in ("local", "flipout") and linear_kind(self.layer, self._built_rank()) is None:
             raise ValueError(
                 f"MeanField {self.name!r}: expected a layer that is linear in its kernel for estimator="
@@ -206,16 +209,21 @@ class MeanField(WeightPosterior, Stochastic):
         """
         mean = self._mean(inputs, *args, **kwargs)
         stddevs = [ops.exp(log_stddev.value) for log_stddev in self._log_stddevs]
-        largest = ops.stop_gradient(ops.max(ops.stack([ops.max(stddev) for stddev in stddevs])))
-        scale = largest
         if kind.input_axes is not None:
             inputs = ops.convert_to_tensor(inputs)
-            if self.compute_dtype == "float16" and not self.include_bias:
-                reach = ops.stop_gradient(ops.maximum(ops.cast(ops.max(ops.abs(inputs)), "float32"), _TINY))
-                inputs, scale = ops.cast(inputs, "float32") / reach, largest * reach
+            half = self.compute_dtype == "float16"
+            inputs = ops.cast(inputs, "float32" if half else self.compute_dtype)
+            if half:
+                reach = ops.stop_gradient(ops.maximum(ops.max(ops.abs(inputs)), _TINY))
+                inputs = inputs / reach
+                stddevs = [
+                    stddev if kernel.name.endswith("bias") else stddev * reach
+                    for kernel, stddev in zip(self.kernels, stddevs, strict=True)
+                ]
             inputs = ops.cast(ops.square(inputs), self.compute_dtype)
+        scale = ops.stop_gradient(ops.max(ops.stack([ops.max(stddev) for stddev in stddevs])))
         values = [
-            (kernel, ops.square(stddev / ops.maximum(largest, _TINY)))
+            (kernel, ops.square(stddev / ops.maximum(scale, _TINY)))
             for kernel, stddev in zip(self.kernels, stddevs, strict=True)
         ]
         variance = self._noise(values, inputs, *args, **kwargs)
@@ -237,9 +245,7 @@ class MeanField(WeightPosterior, Stochastic):
     def _signs(self, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
         """Random signs +1 and -1 that vary over the batch and `axes`, with size 1 on the other axes."""
         shape = ops.shape(tensor)
-        signs_shape = tuple(
-            size if axis == 0 or axis in axes else 1 for axis, size in enumerate(shape)
-        )
+        signs_shape = tuple(size if axis == 0 or axis in axes else 1 for axis, size in enumerate(shape))
         uniform = keras.random.uniform(signs_shape, minval=-1.0, maxval=1.0, seed=self.seed_generator)
         return ops.cast(ops.where(uniform < 0, -1.0, 1.0), tensor.dtype)
 

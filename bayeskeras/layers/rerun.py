@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+from keras import tree
+from keras.src.backend.common.variables import AutocastScope
 
 Tensor = Any
 _MISSING = object()
@@ -23,7 +25,8 @@ def rerun(
 
     The layer runs in a `keras.StatelessScope`. Such a scope hides an outer one, so all variables are mapped,
     those without a new value to the one that they have now. What the call changes in non-trainable variables
-    (seeds, states of recurrent layers) is written back.
+    (seeds, states of recurrent layers) is written back. To be called where variables are read in their own
+    type (`full_precision`), or mixed precision would round them.
 
     Args:
         layer: a built layer.
@@ -36,16 +39,32 @@ def rerun(
         The outputs, and the losses that the layer made during the call.
     """
     replaced = {id(variable) for variable, _ in values}
-    kept = [(variable, variable.value) for variable in layer.variables if id(variable) not in replaced]
+    variables = [*layer.variables, *_recurrent_states(layer)]
+    kept = [(variable, variable.value) for variable in variables if id(variable) not in replaced]
     with _with_attributes(layer, attributes or {}):
-        with keras.StatelessScope(state_mapping=[*kept, *values], collect_losses=True) as scope:
+        scope = keras.StatelessScope(state_mapping=[*kept, *values], collect_losses=True)
+        states = [variable for variable, _ in kept if not variable.trainable]
+        before = [scope.get_current_value(variable) for variable in states]
+        with scope:
             outputs = layer(*args, **kwargs)
-    for variable, before in kept:
-        if not variable.trainable:
-            after = scope.get_current_value(variable)
-            if after is not None and after is not before:
-                variable.assign(after)
+    for variable, old in zip(states, before, strict=True):
+        new = scope.get_current_value(variable)
+        if new is not old:
+            variable.assign(new)
     return outputs, list(scope.losses)
+
+
+def _recurrent_states(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """States of the stateful recurrent layers in a layer, which Keras leaves out of `variables`."""
+    recurrent = [
+        part for part in layer._flatten_layers() if isinstance(part, keras.layers.RNN) and part.stateful
+    ]
+    return [state for part in recurrent for state in tree.flatten(part.states)]
+
+
+def full_precision() -> contextlib.AbstractContextManager[Any]:
+    """A scope in which variables are read in their own type, whatever the layers around compute in."""
+    return AutocastScope(None)
 
 
 @contextlib.contextmanager

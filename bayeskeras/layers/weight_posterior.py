@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from typing import Any
 
 import keras
@@ -12,6 +11,8 @@ from keras import ops
 from bayeskeras import priors
 from bayeskeras.layers.draws import trainer_owns_kl
 from bayeskeras.layers.kinds import fan_in
+from bayeskeras.layers.rerun import full_precision
+from bayeskeras.priors.prior import is_number
 
 Tensor = Any
 
@@ -47,12 +48,17 @@ class WeightPosterior(keras.layers.Wrapper):
         num_train_examples: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(layer, keras.layers.Layer) or isinstance(layer, keras.Model | WeightPosterior):
+        if not isinstance(layer, keras.layers.Layer) or isinstance(layer, keras.Model):
             raise ValueError(
                 f"{type(self).__name__}: expected a Keras layer (for models use bayesianize), "
                 f"received: layer={layer!r}"
             )
-        if num_train_examples is not None and not 0 < num_train_examples < math.inf:
+        if any(isinstance(inner, WeightPosterior) for inner in layer._flatten_layers()):
+            raise ValueError(
+                f"{type(self).__name__}: expected a layer without a posterior (wrap the outermost layer only), "
+                f"received: layer={layer!r}"
+            )
+        if num_train_examples is not None and not is_number(num_train_examples, above=0.0):
             raise ValueError(
                 f"{type(self).__name__}: expected num_train_examples to be a positive number, "
                 f"received: num_train_examples={num_train_examples!r}"
@@ -61,7 +67,7 @@ class WeightPosterior(keras.layers.Wrapper):
         kwargs.setdefault("name", layer.name)
         kwargs.setdefault("dtype", layer.dtype_policy)
         super().__init__(layer, autocast=False, **kwargs)
-        vars(self)["prior"] = priors.get(prior)  # Not tracked: each kernel gets a copy of its own.
+        self.__dict__["prior"] = priors.get(prior)  # Not tracked: each kernel gets a copy of its own.
         self.include_bias = bool(include_bias)
         self.num_train_examples = num_train_examples
         self.supports_masking = layer.supports_masking
@@ -85,8 +91,8 @@ class WeightPosterior(keras.layers.Wrapper):
                 last -= 1
             parameters.insert(last, training)
         call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        vars(self)["call"] = call
-        vars(self)["build"].__signature__ = inspect.signature(layer.build)
+        self.__dict__["call"] = call
+        self.__dict__["build"].__signature__ = inspect.signature(layer.build)
 
     def build(self, *args: Any, **kwargs: Any) -> None:
         """Build the layer if it is not built, then find its kernels and put priors on them."""
@@ -103,7 +109,7 @@ class WeightPosterior(keras.layers.Wrapper):
                 f"{self.layer.name!r} ({type(self.layer).__name__}) with the weights {names}"
             )
         # Plain lists in the instance dictionary: the inner layer tracks its variables already.
-        vars(self)["kernels"] = [variable for _, variable in owned]
+        self.__dict__["kernels"] = [variable for _, variable in owned]
         self._priors = [self.prior.copy() for _ in owned]
         for (owner, variable), prior in zip(owned, self._priors, strict=True):
             prior.build(tuple(variable.shape), fan_in(owner, variable))
@@ -121,8 +127,9 @@ class WeightPosterior(keras.layers.Wrapper):
 
     def centre_prior(self) -> None:
         """Centre warm-start priors at the present values of the kernels."""
-        for variable, prior in zip(self.kernels, self._priors, strict=True):
-            prior.centre(variable.value)
+        with full_precision():
+            for variable, prior in zip(self.kernels, self._priors, strict=True):
+                prior.centre(variable.value)
 
     def get_build_config(self) -> dict[str, Any]:
         """Arguments of `build`."""
@@ -173,7 +180,8 @@ class WeightPosterior(keras.layers.Wrapper):
             kwargs.pop("training", None)
         if not args:
             args = (kwargs.pop(names[0]),)
-        return self.outputs_of(training, *args, **kwargs)
+        with full_precision():  # The layer itself goes back to its compute type.
+            return self.outputs_of(training, *args, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """What the layer says."""
@@ -219,7 +227,8 @@ class _KLRegularizer(keras.regularizers.Regularizer):
                 "the KL divergence is divided, when the layer is trained in a plain keras.Model (a "
                 "bayeskeras.BayesianModel finds it itself); received: num_train_examples=None"
             )
-        return self.wrapper.kl_divergence_of(self.index) / float(count)
+        # Keras sums losses of one type only, whatever the types of the layers.
+        return ops.cast(self.wrapper.kl_divergence_of(self.index) / float(count), keras.config.floatx())
 
 
 def _own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:

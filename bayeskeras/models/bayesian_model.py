@@ -18,6 +18,7 @@ from bayeskeras.models import preset_folder
 from bayeskeras.models.examples import batches_of, check_inputs, count_examples, is_arrays, to_arrays
 from bayeskeras.models.prediction import PredictionEngine
 from bayeskeras.models.progress import Progress
+from bayeskeras.moments import Moments
 from bayeskeras.predictive import PredictiveDistribution
 
 Array = np.ndarray
@@ -38,7 +39,11 @@ class _Scale(keras.layers.Layer):
 
     def _scalar(self, value: float, name: str) -> keras.Variable:
         return self.add_weight(
-            shape=(), initializer=keras.initializers.Constant(value), trainable=False, autocast=False, name=name
+            shape=(),
+            initializer=keras.initializers.Constant(value),
+            trainable=False,
+            autocast=False,
+            name=name,
         )
 
 
@@ -192,7 +197,9 @@ class BayesianModel(keras.Model):
 
     # Training.
 
-    def fit(self, x: Any = None, y: Any = None, *args: Any, num_train_examples: int | None = None, **kwargs: Any) -> Any:
+    def fit(
+        self, x: Any = None, y: Any = None, *args: Any, num_train_examples: int | None = None, **kwargs: Any
+    ) -> Any:
         """Train on the ELBO; the arguments are those of `keras.Model.fit`, and one more.
 
         Args:
@@ -303,7 +310,13 @@ class BayesianModel(keras.Model):
         return self._predict(x, num_samples, batch_size, seed, keep_samples, verbose)[0]
 
     def _predict(
-        self, x: Any, num_samples: int, batch_size: int | None, seed: int | None, keep_samples: bool, verbose: Any
+        self,
+        x: Any,
+        num_samples: int,
+        batch_size: int | None,
+        seed: int | None,
+        keep_samples: bool,
+        verbose: Any,
     ) -> tuple[PredictiveDistribution, list[Array]]:
         _check_positive_integer("num_samples", num_samples)
         if batch_size is not None:
@@ -311,7 +324,9 @@ class BayesianModel(keras.Model):
         if seed is None:
             seed = int(np.random.randint(2**31))
         if not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(f"predict_distribution: expected seed to be an integer >= 0, received: seed={seed!r}")
+            raise ValueError(
+                f"predict_distribution: expected seed to be an integer >= 0, received: seed={seed!r}"
+            )
         if not self._engine:
             self._engine.append(PredictionEngine(self))
         engine = self._engine[0]
@@ -329,24 +344,31 @@ class BayesianModel(keras.Model):
             x = arrays
 
         def batches() -> Any:
+            arrays = None
             for arrays, y in batches_of(x, len(self.inputs), batch_size or BATCH_SIZE):
                 if total is None:
                     check_inputs(arrays, self, self.image_input)
                 if y is not None:
                     labels.append(y)
                 yield arrays
+            if arrays is None:
+                raise ValueError(
+                    f"expected at least one batch of inputs, received: an empty {type(x).__name__}"
+                )
 
         progress = Progress(total, verbose)
         result = engine.run(batches(), num_samples, int(seed), keep_samples, progress)
         progress.close()
-        if keep_samples:
-            return PredictiveDistribution(self.likelihood, result), labels
-        return PredictiveDistribution.from_moments(self.likelihood, result), labels
+        if isinstance(result, Moments):
+            return PredictiveDistribution.from_moments(self.likelihood, result), labels
+        return PredictiveDistribution(self.likelihood, result), labels
 
     @property
     def is_map(self) -> bool:
         """Whether the network is declared a point estimate."""
-        return isinstance(self.posterior, posteriors.MAP) or any(isinstance(layer, MAP) for layer in kl_layers(self))
+        return isinstance(self.posterior, posteriors.MAP) or any(
+            isinstance(layer, MAP) for layer in kl_layers(self)
+        )
 
     def evaluate_distribution(
         self,
@@ -416,7 +438,9 @@ class BayesianModel(keras.Model):
         return {
             **super().get_config(),
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
-            "posterior": None if self.posterior is None else keras.saving.serialize_keras_object(self.posterior),
+            "posterior": None
+            if self.posterior is None
+            else keras.saving.serialize_keras_object(self.posterior),
             "image_input": self.image_input,
             "kl_weight": self.kl_weight,
         }
@@ -430,4 +454,6 @@ def _check_kl_weight(value: float) -> float:
 
 def _check_positive_integer(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"predict_distribution: expected {name} to be an integer >= 1, received: {name}={value!r}")
+        raise ValueError(
+            f"predict_distribution: expected {name} to be an integer >= 1, received: {name}={value!r}"
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from bayeskeras import posteriors
+from bayeskeras import likelihoods, posteriors
 from bayeskeras.models.bayesian_model import BayesianModel
 
 _LIKELIHOOD_OF = {"softmax": "categorical", "sigmoid": "bernoulli"}
@@ -26,8 +26,8 @@ def bayesianize(
 ) -> BayesianModel:
     """A Bayesian model from a Keras model, with its trained weights as posterior means.
 
-    Layers with kernels are replaced by wrappers, in nested models too. A final softmax or sigmoid is removed,
-    as outputs are logits, and so are the kernel regularisers of converted layers, whose place the prior takes.
+    Layers with kernels are replaced by wrappers, in nested models too. A final softmax or sigmoid of a
+    classification is removed, as outputs are logits, and so are the kernel regularisers of converted layers, whose place the prior takes.
     What was done is in `conversion` of the new model.
 
     Args:
@@ -59,11 +59,12 @@ def bayesianize(
         ```
     """
     posterior = posteriors.get(posterior)
-    conversion = posteriors.convert(model, posterior, layers)
+    likelihood = None if likelihood is None else likelihoods.get(likelihood)
+    to_logits = likelihood is None or likelihood.is_classification
+    conversion = posteriors.convert(model, posterior, layers, to_logits)
     if likelihood is None:
         if isinstance(model, BayesianModel):
-            config = keras.saving.serialize_keras_object(model.likelihood)
-            likelihood = keras.saving.deserialize_keras_object(config)
+            likelihood = _copy(model.likelihood, tuple(model.outputs[0].shape))
         else:
             likelihood = _LIKELIHOOD_OF.get(conversion.removed_activation or "")
     if likelihood is None:
@@ -87,3 +88,12 @@ def bayesianize(
     if verbose:
         print(conversion)
     return bayesian
+
+
+def _copy(likelihood: likelihoods.Likelihood, output_shape: tuple[int | None, ...]) -> likelihoods.Likelihood:
+    """A likelihood with variables of its own and the same values."""
+    copy = likelihoods.get(keras.saving.serialize_keras_object(likelihood))
+    if not copy.built:
+        copy.build(output_shape)
+    copy.set_weights(likelihood.get_weights())
+    return copy

@@ -33,7 +33,8 @@ def to_arrays(x: Any, num_inputs: int) -> list[Array]:
         num_inputs: how many inputs the model has.
     """
     nested = x if not isinstance(x, list | tuple) or _is_nest(x) else np.asarray(x)
-    arrays = [_to_array(leaf) for leaf in (tree.flatten(nested) if isinstance(nested, dict | list | tuple) else [nested])]
+    leaves = tree.flatten(nested) if isinstance(nested, dict | list | tuple) else [nested]
+    arrays = [_to_array(leaf) for leaf in leaves]
     if len(arrays) != num_inputs:
         raise ValueError(f"expected {num_inputs} inputs, received: {len(arrays)} arrays")
     return arrays
@@ -44,7 +45,9 @@ def _is_nest(x: Any) -> bool:
 
 
 def _to_array(leaf: Any) -> Array:
-    return leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf) if hasattr(leaf, "iloc") else ops.convert_to_numpy(leaf)
+    if isinstance(leaf, np.ndarray):
+        return leaf
+    return np.asarray(leaf) if hasattr(leaf, "iloc") else ops.convert_to_numpy(leaf)
 
 
 def check_inputs(arrays: list[Array], model: keras.Model, image: bool) -> None:
@@ -69,7 +72,9 @@ def check_inputs(arrays: list[Array], model: keras.Model, image: bool) -> None:
             )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             wrong = np.count_nonzero(~np.isfinite(array))
-            raise ValueError(f"input {tensor.name!r}: expected finite values, received: {wrong} NaN or infinite")
+            raise ValueError(
+                f"input {tensor.name!r}: expected finite values, received: {wrong} NaN or infinite"
+            )
         if array.dtype.kind not in "fiub" and keras.backend.is_float_dtype(tensor.dtype):
             raise ValueError(f"input {tensor.name!r}: expected numbers, received: x.dtype={array.dtype}")
         if image and array.dtype != np.uint8 and (array.min() < 0 or array.max() > 1):
@@ -90,7 +95,7 @@ def batches_of(x: Any, num_inputs: int, batch_size: int) -> Iterator[tuple[list[
 
     Args:
         x: arrays; or an iterable of batches: `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader`,
-            generator; a batch is `inputs` or a tuple `(inputs, labels, ...)`.
+            generator; a batch is `inputs` or, as in Keras, a tuple or list `(inputs, labels, ...)`.
         num_inputs: how many inputs the model has.
         batch_size: inputs in a batch at the most.
     """
@@ -99,13 +104,26 @@ def batches_of(x: Any, num_inputs: int, batch_size: int) -> Iterator[tuple[list[
         for start in range(0, len(arrays[0]), batch_size):
             yield [array[start : start + batch_size] for array in arrays], None
         return
-    source = (x[i] for i in range(x.num_batches)) if isinstance(x, keras.utils.PyDataset) else iter(x)
-    for item in source:
-        inputs, labels = (item[0], item[1] if len(item) > 1 else None) if isinstance(item, tuple) else (item, None)
+    for item in _items(x):
+        inputs, labels = _inputs_and_labels(item)
         arrays = to_arrays(inputs, num_inputs)
         for start in range(0, len(arrays[0]), batch_size):
             part = slice(start, start + batch_size)
             yield [array[part] for array in arrays], None if labels is None else _to_array(labels)[part]
+
+
+def _items(x: Any) -> Iterator[Any]:
+    if isinstance(x, keras.utils.PyDataset):
+        return (x[i] for i in range(x.num_batches))
+    if not hasattr(x, "__iter__"):
+        raise ValueError(f"expected arrays or an iterable of batches, received: x={x!r}")
+    return iter(x)
+
+
+def _inputs_and_labels(item: Any) -> tuple[Any, Any]:
+    if isinstance(item, tuple | list) and item:
+        return item[0], item[1] if len(item) > 1 else None
+    return item, None
 
 
 def count_examples(x: Any, validation_split: float = 0.0) -> int | None:
@@ -120,7 +138,8 @@ def count_examples(x: Any, validation_split: float = 0.0) -> int | None:
         validation_split: share of arrays that `fit` keeps for validation.
     """
     if is_arrays(x):
-        length = len(_to_array(tree.flatten(x)[0] if isinstance(x, dict | list | tuple) and _nested(x) else x))
+        nested = isinstance(x, dict) or (isinstance(x, list | tuple) and _is_nest(x))
+        length = len(_to_array(tree.flatten(x)[0] if nested else x))
         return math.floor(length * (1.0 - validation_split)) if validation_split else length
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches is None:
@@ -135,10 +154,5 @@ def count_examples(x: Any, validation_split: float = 0.0) -> int | None:
         return None
 
 
-def _nested(x: Any) -> bool:
-    return isinstance(x, dict) or _is_nest(x)
-
-
 def _batch_length(batch: Any) -> int:
-    inputs = batch[0] if isinstance(batch, tuple) else batch
-    return int(tree.flatten(inputs)[0].shape[0])
+    return int(tree.flatten(_inputs_and_labels(batch)[0])[0].shape[0])

@@ -8,9 +8,12 @@ from typing import Any
 import keras
 from keras import tree
 
+from bayeskeras.layers import MCDropout, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
 
 Tensor = Any
+
+_SMALL = (keras.layers.Dense, keras.layers.Activation, keras.layers.Softmax, keras.layers.ReLU, MCDropout)
 
 
 class SplitGraph:
@@ -37,14 +40,47 @@ class SplitGraph:
         random: set[int] = set()
         self.prefix: list[Any] = []
         self.suffix: list[Any] = []
+        self._alias: dict[int, int] = {}
         for node in nodes:
             if _is_random(node.operation) or any(id(tensor) in random for tensor in node.input_tensors):
                 random.update(id(tensor) for tensor in node.outputs)
                 self.suffix.append(node)
             else:
                 self.prefix.append(node)
+        self.folded = self._fold_masks()
+        tensors = {id(t): t for node in nodes for t in [*node.input_tensors, *node.outputs]}
         taken = [tensor for node in self.suffix for tensor in node.input_tensors] + self.outputs
+        taken = [tensors[self._alias.get(id(tensor), id(tensor))] for tensor in taken]
         self.frontier = list({id(tensor): tensor for tensor in taken if id(tensor) not in random}.values())
+
+    def _fold_masks(self) -> dict[int, keras.Variable]:
+        """Take dropout that feeds one dense layer out of the graph: its mask can scale the rows of the kernel.
+
+        Returns:
+            The kernel by the id of the mask variable. `dropout(x) W = x (mask W)`: a matrix for a draw, in
+            place of a product with all inputs.
+        """
+        folded = {}
+        for node in list(self.suffix):
+            consumers = [n for n in self.suffix if any(t is node.outputs[0] for t in n.input_tensors)]
+            if not isinstance(node.operation, MCDropout) or len(consumers) != 1:
+                continue
+            dense = consumers[0].operation
+            inner = dense.layer if isinstance(dense, WeightPosterior) else dense
+            calls = [n for n in self.prefix + self.suffix if n.operation is dense]
+            per_position = any(size != 1 for size in node.operation.mask.shape[:-1])
+            is_output = any(tensor is node.outputs[0] for tensor in self.outputs)
+            if type(inner) is not keras.layers.Dense or len(calls) != 1 or per_position or is_output:
+                continue
+            folded[id(node.operation.mask)] = inner.kernel
+            self._alias[id(node.outputs[0])] = id(node.input_tensors[0])
+            self.suffix.remove(node)
+        return folded
+
+    @property
+    def rest_is_small(self) -> bool:
+        """Whether the suffix is dense layers and element-wise ones: several draws then run in one call."""
+        return all(isinstance(_inner(node.operation), _SMALL) for node in self.suffix)
 
     def run_prefix(self, inputs: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
         """Values of `frontier`, and their masks, for the flat inputs of the model."""
@@ -62,14 +98,23 @@ class SplitGraph:
         self._run(self.suffix, values)
         return [values[id(tensor)] for tensor in self.outputs]
 
-    @staticmethod
-    def _run(nodes: list[Any], values: dict[int, Tensor]) -> None:
+    def _run(self, nodes: list[Any], values: dict[int, Tensor]) -> None:
+        for alias, source in self._alias.items():
+            if source in values:
+                values[alias] = values[source]
         for node in nodes:
             args, kwargs = node.arguments.fill_in(values)
             if getattr(node.operation, "_call_has_training_arg", False):
                 kwargs["training"] = False
             outputs = node.operation(*args, **kwargs)
             values.update(zip(map(id, node.outputs), tree.flatten(outputs), strict=False))
+            for alias, source in self._alias.items():
+                if source in values:
+                    values[alias] = values[source]
+
+
+def _inner(operation: Any) -> Any:
+    return operation.layer if isinstance(operation, WeightPosterior) else operation
 
 
 def _is_random(operation: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -21,13 +22,17 @@ Tensor = Any
 #: Memory for what the deterministic prefix makes of a block of inputs, in bytes.
 BYTE_BUDGET = 256 * 2**20
 
+#: Draws of one compiled call, where the network after the prefix is small.
+DRAWS_PER_CALL = 10
+
 
 class PredictionEngine:
     """Draws networks of a model and applies them to inputs.
 
     A draw is a list of (variable, value). The mean network is compiled once, with the values as inputs. The
     longest deterministic prefix of the network runs once for a block of inputs; the rest runs draw by draw,
-    each draw on all batches of the block. So the result does not depend on the batch size.
+    each draw on all batches of the block, and where the rest is a few dense layers, several draws run in one
+    call. So the result does not depend on the batch size.
 
     Draw t of a seed comes from a hash of (seed, t): the streams of neighbouring seeds have nothing in common
     on any backend, and draw t is the same whatever the number of draws.
@@ -40,9 +45,11 @@ class PredictionEngine:
         self._model = model
         self._layers = stochastic_layers(model)
         self._graph = SplitGraph(model)
-        self._drawn = [variable for layer in self._layers for variable in layer.drawn_variables]
-        variables = [*model.variables, *self._drawn]
-        self._variables = list({id(variable): variable for variable in variables}.values())
+        drawn = [variable for layer in self._layers for variable in layer.drawn_variables]
+        self._variables = list({id(variable): variable for variable in [*model.variables, *drawn]}.values())
+        drawn = [self._graph.folded.get(id(variable), variable) for variable in drawn]
+        self._drawn = list({id(variable): variable for variable in drawn}.values())
+        self._several = bool(self._layers) and self._graph.rest_is_small
         self._prefix = compiled(self._run_prefix, self._variables)
         self._sample = compiled(self._run_sample, self._variables)
         self._suffix = compiled(self._run_suffix, self._variables)
@@ -56,11 +63,29 @@ class PredictionEngine:
         return self._graph.run_prefix(self._model.standardize(inputs))
 
     def _run_sample(self, seeds: Tensor) -> list[Tensor]:
+        """Values of the drawn variables, with a leading axis of draws, for seeds `(draws, layers, 2)`."""
+        draws = [self._sample_one(seeds[index]) for index in range(seeds.shape[0])]
+        return [ops.stack(values) for values in zip(*draws, strict=True)]
+
+    def _sample_one(self, seeds: Tensor) -> list[Tensor]:
         states = [(layer.seed_generator.state, seeds[i]) for i, layer in enumerate(self._layers)]
         with self._scope(states):
-            return [value for layer in self._layers for _, value in layer.draw()]
+            values = {id(v): value for layer in self._layers for v, value in layer.draw()}
+            for mask, kernel in self._graph.folded.items():
+                rows = ops.cast(ops.reshape(values.pop(mask), (-1, 1)), kernel.dtype)
+                values[id(kernel)] = values.get(id(kernel), kernel.value) * rows
+        return [values[id(variable)] for variable in self._drawn]
 
-    def _run_suffix(self, values: list[Tensor], frontier: list[Tensor], masks: list[Any]) -> Any:
+    def _run_suffix(
+        self, values: list[Tensor], frontier: list[Tensor], masks: list[Any]
+    ) -> dict[str, Tensor]:
+        """Parameters of the likelihood, with a leading axis of draws."""
+        if self._several:
+            return ops.vectorized_map(lambda one: self._apply(one, frontier, masks), values)
+        parameters = self._apply([value[0] for value in values], frontier, masks)
+        return {name: ops.expand_dims(value, 0) for name, value in parameters.items()}
+
+    def _apply(self, values: list[Tensor], frontier: list[Tensor], masks: list[Any]) -> dict[str, Tensor]:
         with self._scope(list(zip(self._drawn, values, strict=True))), draw_scope():
             outputs = self._graph.run_suffix(frontier, masks)
             return self._model.likelihood.parameters(outputs[0])
@@ -71,14 +96,20 @@ class PredictionEngine:
         kept = [(v, v.value) for v in self._variables if id(v) not in replaced]
         return keras.StatelessScope(state_mapping=kept + values)
 
-    def _seeds(self, seed: int, draw: int) -> Array:
-        """Seed states of all stochastic layers for one draw, `(layers, 2)`."""
-        words = np.random.SeedSequence([seed, draw]).generate_state(2 * len(self._layers), np.uint32)
+    def _seeds(self, seed: int, draws: range) -> Array:
+        """Seed states of all stochastic layers, `(draws, layers, 2)`."""
+        size = 2 * len(self._layers)
+        words = [np.random.SeedSequence([seed, draw]).generate_state(size, np.uint32) for draw in draws]
         dtype = self._layers[0].seed_generator.state.dtype
-        return (words >> 1).reshape(-1, 2).astype(dtype)
+        return (np.stack(words) >> 1).reshape(len(draws), -1, 2).astype(dtype)
 
     def run(
-        self, batches: Iterable[list[Array]], num_samples: int, seed: int, keep_samples: bool, progress: Progress
+        self,
+        batches: Iterable[list[Array]],
+        num_samples: int,
+        seed: int,
+        keep_samples: bool,
+        progress: Progress,
     ) -> dict[str, Array] | Moments:
         """Parameters of all draws, or their moments.
 
@@ -92,22 +123,26 @@ class PredictionEngine:
         Returns:
             Parameters `(T, N, ...)` by name (a size of 1 where they are shared), or `Moments`.
         """
-        draws = num_samples if self.is_random else 1
-        blocks = [
-            self._run_block(block, draws, seed, num_samples if not keep_samples else None, progress)
-            for block in self._blocks(batches)
-        ]
+        blocks: list[Any] = []
+        for block in self._blocks(batches):
+            draws = self._draws_of(block, num_samples, seed, progress)
+            if keep_samples:
+                parts = list(draws)
+                blocks.append({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+            else:
+                moments = Moments(self._model.likelihood)
+                for part in draws:
+                    moments.update_draws(self._repeat(part, num_samples))
+                blocks.append(moments)
         if not keep_samples:
             return Moments.concatenate(blocks)
-        main = self._model.likelihood.parameter_names[0]
-        joined = {}
-        for name in blocks[0]:
-            shared = all(b[name].shape[1] == 1 and b[main].shape[1] > 1 for b in blocks)
-            value = blocks[0][name] if shared else np.concatenate(
-                [np.broadcast_to(b[name], (draws, b[main].shape[1], *b[name].shape[2:])) for b in blocks], axis=1
-            )
-            joined[name] = value if draws == num_samples else np.broadcast_to(value, (num_samples, *value.shape[1:]))
-        return joined
+        return self._repeat(_join(blocks, axis=1), num_samples)
+
+    def _repeat(self, parameters: dict[str, Array], num_samples: int) -> dict[str, Array]:
+        """The one draw of a deterministic network stands for all draws."""
+        if self.is_random:
+            return parameters
+        return {name: np.broadcast_to(v, (num_samples, *v.shape[1:])) for name, v in parameters.items()}
 
     def _blocks(self, batches: Iterable[list[Array]]) -> Iterator[list[tuple[int, Any]]]:
         """Batches after the prefix, grouped under the byte budget: lists of (number of inputs, values)."""
@@ -118,52 +153,46 @@ class PredictionEngine:
             length = max(length, count)
             values = self._prefix([ops.convert_to_tensor(_pad(array, length)) for array in batch])
             block.append((count, values))
-            size += sum(int(np.prod(t.shape)) * 4 for t in tree.flatten(values) if t is not None)
+            size += sum(math.prod(t.shape) * 4 for t in tree.flatten(values) if t is not None)
             if size >= BYTE_BUDGET:
                 yield block
                 block, size = [], 0
         if block:
             yield block
 
-    def _run_block(
-        self, block: list[tuple[int, Any]], draws: int, seed: int, moments_of: int | None, progress: Progress
-    ) -> Any:
-        moments = Moments(self._model.likelihood) if moments_of else None
-        kept: dict[str, list[Array]] = {}
-        for draw in range(draws):
-            values = self._sample(ops.convert_to_tensor(self._seeds(seed, draw))) if self._layers else []
+    def _draws_of(
+        self, block: list[tuple[int, Any]], num_samples: int, seed: int, progress: Progress
+    ) -> Iterator[dict[str, Array]]:
+        """Parameters `(draws, n, ...)` of a block of n inputs, a few draws at a time."""
+        total = num_samples if self.is_random else 1
+        step = DRAWS_PER_CALL if self._several else 1
+        for start in range(0, total, step):
+            wanted = min(step, total - start)
+            values: list[Tensor] = []
+            if self._layers:
+                values = self._sample(ops.convert_to_tensor(self._seeds(seed, range(start, start + step))))
             outputs = []
             for count, (frontier, masks) in block:
-                outputs.append((count, self._suffix(values, frontier, masks)))
-                progress.advance(count)
-            parameters = _join(outputs)
-            if moments is None:
-                for name, value in parameters.items():
-                    kept.setdefault(name, []).append(value)
-            elif draws == moments_of:
-                moments.update(parameters)
-            else:
-                moments.update_draws(
-                    {name: np.broadcast_to(v, (moments_of, *v.shape)) for name, v in parameters.items()}
+                parameters = self._suffix(values, frontier, masks)
+                outputs.append(
+                    {name: ops.convert_to_numpy(v)[:wanted, :count] for name, v in parameters.items()}
                 )
-        return {name: np.stack(value) for name, value in kept.items()} if moments is None else moments
+                progress.advance(count * wanted)
+            yield _join(outputs, axis=1)
 
 
-def _join(outputs: list[tuple[int, dict[str, Tensor]]]) -> dict[str, Array]:
-    """Parameters of one draw over the batches of a block, without the padding.
-
-    A parameter that inputs share has a batch axis of size 1 in every batch.
-    """
-    lengths = [max(len(value) for value in parameters.values()) for _, parameters in outputs]
+def _join(parts: list[dict[str, Array]], axis: int) -> dict[str, Array]:
+    """Parameters of all parts, one after the other; what inputs share keeps its axis of size 1."""
+    if len(parts) == 1:
+        return parts[0]
     joined = {}
-    for name in outputs[0][1]:
-        arrays = [ops.convert_to_numpy(parameters[name]) for _, parameters in outputs]
-        if all(len(array) == 1 < length for array, length in zip(arrays, lengths, strict=True)):
+    for name in parts[0]:
+        arrays = [part[name] for part in parts]
+        lengths = [max(value.shape[axis] for value in part.values()) for part in parts]
+        if all(array.shape[axis] == 1 for array in arrays) and max(lengths) > 1:
             joined[name] = arrays[0]
         else:
-            joined[name] = np.concatenate(
-                [np.broadcast_to(a, (n, *a.shape[1:]))[:count] for a, n, (count, _) in zip(arrays, lengths, outputs, strict=True)]
-            )
+            joined[name] = np.concatenate(arrays, axis=axis)
     return joined
 
 

@@ -10,6 +10,7 @@ import keras
 
 from bayeskeras.layers import MAP, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
+from bayeskeras.posteriors.output_activation import final_operation, output_activation, without_activation
 from bayeskeras.posteriors.posterior import Posterior
 
 LayerChoice = str | Callable[[keras.layers.Layer], bool]
@@ -37,11 +38,15 @@ class Conversion:
         rows = [("converted", *row) for row in self.converted]
         rows += [("left alone", *row) for row in self.left_alone]
         widths = [max(len(row[i]) for row in rows) for i in range(3)] if rows else []
-        lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows]
+        lines = [
+            "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows
+        ]
         return "\n".join([*lines, *self.changes])
 
 
-def convert(model: keras.Model, posterior: Posterior, layers: LayerChoice = "all") -> Conversion:
+def convert(
+    model: keras.Model, posterior: Posterior, layers: LayerChoice = "all", to_logits: bool = True
+) -> Conversion:
     """A new model in which layers with kernels are replaced by the wrappers of `posterior`.
 
     Args:
@@ -49,6 +54,7 @@ def convert(model: keras.Model, posterior: Posterior, layers: LayerChoice = "all
         posterior: the family.
         layers: `"all"`, `"last"` (the last layer with kernels, in the order of execution) or a function of a
             layer that says whether to convert it.
+        to_logits: whether to remove a final softmax or sigmoid.
 
     Returns:
         `Conversion`; the new model has variables of its own with the values of the original ones.
@@ -65,17 +71,18 @@ def convert(model: keras.Model, posterior: Posterior, layers: LayerChoice = "all
             f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the layers "
             f"with kernels {[layer.name for layer in convertible]}"
         )
-    final = _final_operation(model)
-    removed = _output_activation(final)
+    final = final_operation(model)
+    removed = output_activation(final) if to_logits else None
     pairs: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
+    wrappers: list[keras.layers.Layer] = []
     report = Conversion(model, removed_activation=removed)
 
     def clone(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
-            return keras.layers.Identity() if layer is final and removed else layer
+            return without_activation(layer) if layer is final and removed else layer
         new = _copy(layer)
         if layer is final and removed:
-            new = _without_activation(new)
+            new = without_activation(new)
         pairs.append((layer, new))
         if id(layer) not in chosen:
             return new
@@ -85,13 +92,14 @@ def convert(model: keras.Model, posterior: Posterior, layers: LayerChoice = "all
         pairs[-1] = (layer.layer if isinstance(layer, MAP) else layer, inner)
         report.converted.append((layer.name, type(inner).__name__, note))
         wrapped.trainable = layer.trainable
+        wrappers.append(wrapped)
         return wrapped
 
     report.model = keras.models.clone_model(model, clone_function=clone, recursive=True)
     for old, new in pairs:
         if old.weights:
             new.set_weights(old.get_weights())
-    for wrapper in report.model._flatten_layers():
+    for wrapper in wrappers:
         if isinstance(wrapper, WeightPosterior):
             wrapper.centre_prior()
     if removed:
@@ -147,7 +155,9 @@ def _choose(convertible: list[keras.layers.Layer], layers: LayerChoice) -> set[i
         return {id(layer) for layer in convertible}
     if layers == "last":
         return {id(layer) for layer in convertible[-1:]}
-    raise ValueError(f'bayesianize: expected layers="all", "last" or a function of a layer, received: layers={layers!r}')
+    raise ValueError(
+        f'bayesianize: expected layers="all", "last" or a function of a layer, received: layers={layers!r}'
+    )
 
 
 def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer]) -> str:
@@ -159,6 +169,12 @@ def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer]) ->
 
 
 def _copy(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if type(layer) is keras.layers.Lambda:
+        # Its configuration holds byte code, which Keras refuses to load; the function itself is at hand.
+        rest = {
+            key: value for key, value in layer.get_config().items() if key in ("name", "dtype", "trainable")
+        }
+        return keras.layers.Lambda(layer.function, layer._output_shape, layer.mask, layer.arguments, **rest)
     try:
         return type(layer).from_config(layer.get_config())
     except (TypeError, NotImplementedError, ValueError) as error:
@@ -168,41 +184,22 @@ def _copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         ) from error
 
 
-def _final_operation(model: keras.Model) -> Any:
-    """The operation that makes the (first) output, inside nested models."""
-    operation = model.outputs[0]._keras_history.operation
-    return _final_operation(operation) if isinstance(operation, keras.Model) else operation
-
-
-def _output_activation(operation: Any) -> str | None:
-    """`"softmax"` or `"sigmoid"` if the operation ends in one."""
-    operation = operation.layer if isinstance(operation, WeightPosterior) else operation
-    if not isinstance(operation, keras.layers.Layer):
-        name = type(operation).__name__.lower()
-    elif isinstance(operation, keras.layers.Softmax):
-        name = "softmax"
-    else:
-        name = getattr(getattr(operation, "activation", None), "__name__", "")
-    return name if name in ("softmax", "sigmoid") else None
-
-
-def _without_activation(layer: keras.layers.Layer) -> keras.layers.Layer:
-    if isinstance(layer, keras.layers.Softmax | keras.layers.Activation):
-        return keras.layers.Activation("linear", name=layer.name)
-    inner = layer.layer if isinstance(layer, WeightPosterior) else layer
-    inner.activation = keras.activations.linear
-    return layer
-
-
 def _remove_kernel_regularizers(layer: keras.layers.Layer, changes: list[str]) -> None:
     """The prior takes their place."""
     removed = []
     for part in layer._flatten_layers():
         for name in ("kernel", "depthwise", "pointwise", "recurrent", "embeddings"):
-            attribute = f"{name}_regularizer"
-            if vars(part).get(attribute) is not None:
+            # Attention keeps it under a private name.
+            for attribute in (f"{name}_regularizer", f"_{name}_regularizer"):
+                regularizer = vars(part).get(attribute)
+                if regularizer is None:
+                    continue
                 setattr(part, attribute, None)
-                removed.append(attribute)
+                removed.append(attribute.lstrip("_"))
+                # Keras builds layers inside a wrapper when it makes them from their configuration.
+                for variable in part.weights:
+                    if variable.regularizer is regularizer:
+                        variable.regularizer = None
     if removed:
         names = ", ".join(dict.fromkeys(removed))
         changes.append(f"removed {names} of {layer.name!r}: the prior takes its place")

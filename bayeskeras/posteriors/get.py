@@ -42,4 +42,6 @@ def get(identifier: Any) -> Posterior:
         if isinstance(posterior, Posterior):
             return posterior
     names = ", ".join(repr(name) for name in _BY_NAME)
-    raise ValueError(f"expected a posterior: one of {names} or a Posterior, received: posterior={identifier!r}")
+    raise ValueError(
+        f"expected a posterior: one of {names} or a Posterior, received: posterior={identifier!r}"
+    )

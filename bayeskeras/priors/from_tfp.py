@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -18,15 +19,16 @@ class FromTFP(Prior):
 
     The KL divergence is the closed form that tensorflow-probability has registered for a normal posterior, if
     there is one; else the single-sample estimate of `Prior`. On PyTorch, tensorflow-probability has a NumPy
-    form only, through which no gradient flows: distributions are refused there.
+    form only, through which no gradient flows: the `torch.distributions` class of the same name computes in
+    its place (Normal, Laplace, Cauchy, StudentT, MixtureSameFamily ...), with its closed forms.
 
     Args:
         distribution: a scalar (or weight-shaped) TFP distribution whose parameters are numbers or arrays, or
             such distributions in turn; or its configuration as `get_config` returns it.
 
     Raises:
-        ValueError: on PyTorch, if `distribution` is not a TFP distribution, or has parameters that cannot be
-            saved.
+        ValueError: if `distribution` is not a TFP distribution of the active backend; on PyTorch, if
+            `torch.distributions` has no class of its name with its parameters.
 
     Example:
         ```python
@@ -40,12 +42,6 @@ class FromTFP(Prior):
 
     def __init__(self, distribution: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if keras.backend.backend() == "torch":
-            raise ValueError(
-                "FromTFP: expected the TensorFlow or JAX backend, as tensorflow-probability has no gradients "
-                "on PyTorch; use bayeskeras.priors.Normal, Laplace or ScaleMixture there; "
-                f"received: distribution={distribution!r}"
-            )
         if isinstance(distribution, dict):
             distribution = _from_config(distribution)
         if not isinstance(distribution, tfp.distributions().Distribution):
@@ -53,22 +49,27 @@ class FromTFP(Prior):
                 "FromTFP: expected a tensorflow-probability distribution of the active backend, "
                 f"received: distribution={distribution!r}"
             )
-        vars(self)["distribution"] = distribution
+        self.__dict__["distribution"] = distribution
+        self.__dict__["_differentiable"] = tfp.differentiable(distribution)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of each weight."""
-        return self.distribution.log_prob(value)
+        dtype = keras.backend.standardize_dtype(value.dtype)
+        return ops.cast(self._differentiable.log_prob(self._as_parameters(value)), dtype)
+
+    def _as_parameters(self, value: Tensor) -> Tensor:
+        """`value` in the type of the parameters, as TFP converts nothing."""
+        return ops.cast(value, keras.backend.standardize_dtype(self.distribution.dtype))
 
     def kl_divergence(
         self, mean: Tensor, log_stddev: Tensor, seed: keras.random.SeedGenerator | None = None
     ) -> Tensor:
         """KL divergence in TFP's closed form, or estimated from a single sample."""
-        posterior = tfp.distributions().Normal(mean, ops.exp(log_stddev))
-        try:
-            divergence = posterior.kl_divergence(self.distribution)
-        except NotImplementedError:
+        loc, scale = self._as_parameters(mean), self._as_parameters(ops.exp(log_stddev))
+        divergence = tfp.normal_kl_divergence(loc, scale, self._differentiable)
+        if divergence is None:
             return super().kl_divergence(mean, log_stddev, seed)
-        return ops.sum(divergence)
+        return ops.sum(ops.cast(divergence, keras.backend.standardize_dtype(mean.dtype)))
 
     def get_config(self) -> dict[str, Any]:
         """Class and parameters of the distribution."""
@@ -77,15 +78,18 @@ class FromTFP(Prior):
 
 def _to_config(distribution: Any) -> dict[str, Any]:
     """`{"class": name, "parameters": {...}}` of a distribution, nested for mixtures."""
-    parameters = {}
+    defaults = inspect.signature(type(distribution).__init__).parameters
+    parameters: dict[str, Any] = {}
     for name, value in distribution.parameters.items():
+        if value is defaults[name].default:
+            continue
         if value is None or isinstance(value, bool | str | int | float):
             parameters[name] = value
         elif isinstance(value, tfp.distributions().Distribution):
             parameters[name] = _to_config(value)
         else:
             try:
-                parameters[name] = np.asarray(value, dtype=np.float64).tolist()
+                parameters[name] = np.asarray(value, dtype=np.float32).tolist()
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"FromTFP: expected parameters that are numbers or distributions, to save them; received: "

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from bayeskeras.priors.prior import Prior, Tensor
+from bayeskeras.priors.prior import Prior, Tensor, is_number
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.priors")
@@ -39,7 +39,7 @@ class Laplace(Prior):
 
     def __init__(self, scale: float | str = "fan_in", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if scale != "fan_in" and (isinstance(scale, str | bool) or not 0 < scale < math.inf):
+        if scale != "fan_in" and not is_number(scale, above=0.0):
             raise ValueError(
                 f'Laplace: expected scale to be a positive number or "fan_in", received: scale={scale!r}'
             )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any
 
 import keras
 from keras import ops
 
-from bayeskeras.priors.prior import Prior, Tensor
+from bayeskeras.priors.prior import Prior, Tensor, is_number
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.priors")
@@ -43,9 +42,9 @@ class Normal(Prior):
 
     def __init__(self, loc: float | str = 0.0, scale: float | str = "fan_in", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if loc != "warm_start" and not _is_number(loc):
+        if loc != "warm_start" and not is_number(loc):
             raise ValueError(f'Normal: expected loc to be a number or "warm_start", received: loc={loc!r}')
-        if scale not in ("fan_in", "learned") and not _is_number(scale, above=0.0):
+        if scale not in ("fan_in", "learned") and not is_number(scale, above=0.0):
             raise ValueError(
                 'Normal: expected scale to be a positive number, "fan_in" or "learned", '
                 f"received: scale={scale!r}"
@@ -74,7 +73,8 @@ class Normal(Prior):
     def centre(self, value: Tensor) -> None:
         """Take `value` as location if `loc="warm_start"`."""
         if self._location is not None:
-            self._location.assign(value)
+            # A copy: JAX would share the buffer with the kernel and donate it twice.
+            self._location.assign(ops.copy(value))
 
     def _deviation(self, value: Tensor) -> Tensor:
         if self._location is not None:
@@ -105,7 +105,3 @@ class Normal(Prior):
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {**super().get_config(), "loc": self.loc, "scale": self.scale}
-
-
-def _is_number(value: Any, above: float = -math.inf) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and above < float(value) < math.inf

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import keras
 from keras import ops
 
 Tensor = Any
+
+
+def is_number(value: Any, above: float = -math.inf, below: float = math.inf) -> bool:
+    """Whether an argument is a real number between two bounds, which it does not reach."""
+    return isinstance(value, Real) and not isinstance(value, bool) and above < float(value) < below
 
 
 class Prior(keras.layers.Layer):

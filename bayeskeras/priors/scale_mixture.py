@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from bayeskeras.priors.prior import Prior, Tensor
+from bayeskeras.priors.prior import Prior, Tensor, is_number
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.priors")
@@ -46,11 +46,11 @@ class ScaleMixture(Prior):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0.0 < probability < 1.0:
+        if not is_number(probability, above=0.0, below=1.0):
             raise ValueError(
                 f"ScaleMixture: expected 0 < probability < 1, received: probability={probability!r}"
             )
-        if not 0.0 < scale_narrow < scale_wide < math.inf:
+        if not (is_number(scale_wide, above=0.0) and is_number(scale_narrow, above=0.0, below=scale_wide)):
             raise ValueError(
                 "ScaleMixture: expected 0 < scale_narrow < scale_wide, "
                 f"received: scale_narrow={scale_narrow!r}, scale_wide={scale_wide!r}"

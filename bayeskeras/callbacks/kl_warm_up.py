@@ -1,0 +1,59 @@
+"""KLWarmUp: the KL divergence comes in over the first epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+class KLWarmUp(keras.callbacks.Callback):
+    """Raises `kl_weight` of a `BayesianModel` linearly, epoch by epoch, to the value that it has.
+
+    In epoch e (from 0) the weight is `kl_weight * min(1, start + (1 - start) * e / epochs)`. While it is below
+    `kl_weight` the loss is not the ELBO: a departure that helps networks to fit before the prior prunes them
+    (Soenderby et al. 2016, "Ladder variational autoencoders"). It depends on the epoch alone, so a training
+    that resumes goes on where it was.
+
+    Args:
+        epochs: number of epochs until the full weight, at least 1.
+        start: share of the weight in the first epoch, between 0 and 1.
+
+    Raises:
+        ValueError: if an argument is out of range, or the model is not a `BayesianModel`.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+
+        x, y = bk.datasets.load("digits", "train")
+        model = bk.models.LeNet()
+        model.compile(optimizer="adam")
+        model.fit(x, y, epochs=3, callbacks=[bk.callbacks.KLWarmUp(epochs=2)])
+        ```
+    """
+
+    def __init__(self, epochs: int, start: float = 0.0) -> None:
+        super().__init__()
+        if epochs < 1:
+            raise ValueError(f"KLWarmUp: expected epochs >= 1, received: epochs={epochs!r}")
+        if not 0.0 <= start <= 1.0:
+            raise ValueError(f"KLWarmUp: expected 0 <= start <= 1, received: start={start!r}")
+        self.epochs = epochs
+        self.start = start
+        self._full = 1.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Remember the full weight."""
+        if not hasattr(self.model, "kl_weight"):
+            raise ValueError(f"KLWarmUp: expected a BayesianModel, received: {type(self.model).__name__}")
+        self._full = self.model.kl_weight
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Set the weight of this epoch."""
+        share = min(1.0, self.start + (1.0 - self.start) * epoch / self.epochs)
+        self.model.kl_weight = self._full * share
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Set the full weight."""
+        self.model.kl_weight = self._full

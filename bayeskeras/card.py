@@ -1,0 +1,122 @@
+"""Texts of the zoo: the card of a preset and the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bayeskeras import datasets
+from bayeskeras.recipe import Recipe
+
+_HEADERS = {
+    "name": "preset",
+    "dataset": "data set",
+    "posterior": "posterior",
+    "parameters": "parameters",
+    "accuracy": "accuracy",
+    "nll": "NLL",
+    "brier": "Brier",
+    "ece": "ECE",
+    "unknown": "unknown inputs",
+    "auroc": "AUROC of entropy",
+}
+
+
+def card_text(name: str, recipe: Recipe, record: dict[str, Any], config: dict[str, Any]) -> str:
+    """The model card, in Markdown.
+
+    Args:
+        name: of the preset.
+        recipe: what it was made with.
+        record: contents of `metrics.json`.
+        config: contents of `config.json`.
+    """
+    information = datasets.info(recipe.dataset)
+    test, training = record["test"], record["training"]
+    mean = test.get("mean_network", {})
+    rows = [
+        ("accuracy", "accuracy"),
+        ("NLL (nats)", "nll"),
+        ("ECE, 15 equal-width bins", "ece"),
+        ("Brier", "brier"),
+    ]
+    lines = [
+        f"# {name}",
+        "",
+        f"{recipe.architecture} with the posterior `{recipe.posterior['family']}` on {recipe.dataset}"
+        f" ({information.description.rstrip('.')}).",
+        "",
+        "```python",
+        "import bayeskeras as bk",
+        "",
+        f'model = bk.zoo.load("{name}")',
+        "distribution = model.predict_distribution(x, num_samples=50, seed=0)",
+        "```",
+        "",
+        f"Test set, {test['examples']:,} examples, T = {test['num_samples']}, seed {test['seed']}:",
+        "",
+        "| score | posterior predictive | mean network |",
+        "|---|---|---|",
+    ]
+    for label, key in rows:
+        if key in test:
+            lines.append(f"| {label} | {test[key]:.4f} | {_number(mean.get(key))} |")
+    if "unknown_detection" in test:
+        lines += [
+            "",
+            f"Unknown inputs ({test['unknown']}, test set) against known ones:",
+            "",
+            "| score of an input | AUROC | AUPR | FPR at 95 % TPR |",
+            "|---|---|---|---|",
+        ]
+        for score, values in test["unknown_detection"].items():
+            label = score.replace("_", " ")
+            lines.append(
+                f"| {label} | {values['auroc']:.4f} | {values['aupr']:.4f} | {values['fpr95']:.4f} |"
+            )
+    lines += [
+        "",
+        f"{record['parameters']:,} trainable parameters; weights stored in {config['weights']['dtype']}"
+        f" ({record['weights_bytes'] / 2**20:.1f} MiB). Scores are those of the stored weights.",
+        f"Trained for {training['epochs']} epochs on {training['examples']:,} examples in"
+        f" {training['seconds']:,} s on the {training['backend']} backend (CPU, two cores).",
+        "",
+        f"Made by `bayeskeras train zoo/{name}/recipe.toml`, scored again by `bayeskeras evaluate {name}`.",
+        f"Licence of the data: {information.licence}. {information.citation}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def leaderboard_text(rows: Sequence[dict[str, Any]]) -> str:
+    """The leaderboard of presets, in Markdown.
+
+    Args:
+        rows: what `bayeskeras.zoo.list` returns.
+    """
+    lines = [
+        "# The zoo",
+        "",
+        "Scores of the posterior predictive on the test set, T = 50 draws, from the `metrics.json` of each preset;",
+        "NLL in nats, ECE with 15 equal-width bins, AUROC of the predictive entropy as a detector of unknown inputs.",
+        "This page is made by `python scripts/leaderboard.py`.",
+        "",
+        "| " + " | ".join(_HEADERS.values()) + " |",
+        "|" + "---|" * len(_HEADERS),
+    ]
+    for row in rows:
+        cells = [_cell(key, row.get(key)) for key in _HEADERS]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(key: str, value: Any) -> str:
+    if key == "name":
+        return f"[{value}]({value}/README.md)"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,207 @@
+"""The `bayeskeras` command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+app = typer.Typer(
+    name="bayeskeras",
+    help="Bayesian deep learning for Keras 3: pretrained models, predictions with uncertainty, training.\n\n"
+    "The backend is that of Keras: set KERAS_BACKEND to tensorflow, jax or torch.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+_Seed = Annotated[int, typer.Option(min=0, help="Seed of the draws: the same seed gives the same networks.")]
+_Samples = Annotated[
+    int, typer.Option("--num-samples", "-n", min=1, help="Number T of networks that are drawn.")
+]
+
+
+@app.command("list")
+def list_presets() -> None:
+    """List the pretrained models with the scores of their cards."""
+    from bayeskeras import zoo
+
+    columns = ["name", "dataset", "posterior", "parameters", "accuracy", "nll", "ece", "auroc"]
+    _print_table(columns, [[row.get(column) for column in columns] for row in zoo.list()])
+
+
+@app.command()
+def predict(
+    preset: Annotated[str, typer.Argument(help="A pretrained model (`bayeskeras list`) or a preset folder.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files; any size, resized to the model's.")],
+    num_samples: _Samples = 100,
+    seed: _Seed = 0,
+    invert: Annotated[
+        bool, typer.Option(help="Invert the images: the digits of MNIST are bright on a dark ground.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a picture of the predictive distributions here.")
+    ] = None,
+) -> None:
+    """Classify image files, with the uncertainty of the answer.
+
+    Prints for each image the most probable class, its probability, the predictive entropy and the mutual
+    information (what more training data could take away), both in nats.
+
+    Example: `bayeskeras predict lenet_mean_field_mnist seven.png --plot seven_predicted.png`
+    """
+    import numpy as np
+
+    from bayeskeras import zoo
+
+    model = zoo.load(preset)
+    x = np.stack([_read_image(path, tuple(model.inputs[0].shape[1:]), invert) for path in images])
+    names = _class_names(preset)
+    distribution = model.predict_distribution(x, num_samples=num_samples, seed=seed)
+    rows = [
+        [str(path), names[mode] if names else int(mode), confidence, entropy, information]
+        for path, mode, confidence, entropy, information in zip(
+            images,
+            distribution.mode(),
+            distribution.confidence(),
+            distribution.entropy(),
+            distribution.mutual_information(),
+            strict=True,
+        )
+    ]
+    _print_table(["image", "class", "probability", "entropy", "mutual information"], rows)
+    if plot is not None:
+        distribution.plot(images=x, class_names=names).savefig(plot, dpi=120, bbox_inches="tight")
+        typer.echo(f"wrote {plot}")
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe.toml, a folder that holds one, or a pretrained model.")
+    ],
+    folder: Annotated[Path | None, typer.Option(help="Folder of the new preset.")] = None,
+) -> None:
+    """Make a preset from its recipe: train, save, score on the test set, write the card.
+
+    Interrupted, even by kill -9, the same command goes on after the last complete epoch.
+
+    Example: `bayeskeras train lenet_mean_field_digits --folder my_digits`
+    """
+    from bayeskeras import zoo
+
+    zoo.train(recipe, folder, verbose=1)
+    target = folder or (
+        Path(recipe)
+        if Path(recipe).is_dir()
+        else Path(recipe).parent
+        if Path(recipe).exists()
+        else Path(recipe)
+    )
+    typer.echo((target / zoo.CARD).read_text(encoding="utf-8"))
+
+
+@app.command()
+def evaluate(
+    preset: Annotated[str, typer.Argument(help="A pretrained model (`bayeskeras list`) or a preset folder.")],
+    num_samples: _Samples = 50,
+    seed: _Seed = 0,
+    write: Annotated[bool, typer.Option("--write", help="Write metrics.json and the card again.")] = False,
+) -> None:
+    """Score a preset on the test set of its data, and on unknown inputs if its recipe names some.
+
+    Example: `bayeskeras evaluate lenet_mean_field_digits`
+    """
+    from bayeskeras import zoo
+
+    scores = zoo.evaluate(preset, num_samples=num_samples, seed=seed, write=write)
+    _print_table(["score", "value"], [[name, value] for name, value in _flat(scores)])
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Where the picture is written.")] = Path("demo.png"),
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each of the two trainings.")] = 30,
+) -> None:
+    """See what a Bayesian network knows: digits 0 to 8 are learned, nines and a blank image are not.
+
+    Loads a pretrained Bayesian LeNet, trains a plain and a Bayesian one on scanned digits, prints a table and
+    draws their predictions. Needs no network; takes a minute or two.
+    """
+    from bayeskeras.demo import run
+
+    run(output, epochs)
+
+
+def main() -> None:
+    """Entry point of the command: errors that users can mend are shown without a traceback."""
+    try:
+        app()
+    except (ValueError, ImportError) as error:
+        typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+        raise SystemExit(1) from error
+
+
+def _print_table(columns: list[str], rows: list[list[Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*[_text(value) for value in row])
+    Console(width=None if os.isatty(1) else 200).print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    try:
+        return f"{float(value):.4f}" if value is not None and not isinstance(value, str) else str(value or "")
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _flat(scores: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in scores.items():
+        rows += _flat(value, f"{prefix}{name} ") if isinstance(value, dict) else [(prefix + name, value)]
+    return rows
+
+
+def _read_image(path: Path, shape: tuple[int, ...], invert: bool) -> Any:
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    if len(shape) != 3:
+        raise ValueError(f"predict: expected a preset for images, received: inputs of shape {shape}")
+    height, width, channels = shape
+    try:
+        with Image.open(path) as file:
+            image = file.convert("L" if channels == 1 else "RGB").resize(
+                (width, height), Image.Resampling.BILINEAR
+            )
+    except (OSError, UnidentifiedImageError) as error:
+        raise ValueError(f"predict: expected an image file, received: {path} ({error})") from error
+    pixels = np.asarray(image, dtype="float32").reshape(height, width, channels) / 255.0
+    return 1.0 - pixels if invert else pixels
+
+
+def _class_names(preset: str) -> list[str] | None:
+    from bayeskeras import datasets
+    from bayeskeras.models import preset_folder
+    from bayeskeras.recipe import Recipe
+
+    recipe = preset_folder.find(preset) / "recipe.toml"
+    if not recipe.is_file():
+        return None
+    names = datasets.info(Recipe.read(recipe).dataset).class_names
+    return [*names] if names else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Recipe: everything that makes a preset, in a TOML file."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from bayeskeras import datasets, models, posteriors, priors
+from bayeskeras.models import preset_folder
+
+_ARCHITECTURES = {"LeNet": models.LeNet, "MLP": models.MLP}
+
+_TRAINING: dict[str, Any] = {
+    "train_split": "train",
+    "epochs": 10,
+    "batch_size": 128,
+    "learning_rate": 1e-3,
+    "schedule": "cosine",
+    "shift": 0,
+    "horizontal_flip": False,
+    "kl_weight": 1.0,
+    "kl_warm_up": 0,
+    "seed": 0,
+    "dtype": "float32",
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The sections of a `recipe.toml`.
+
+    Attributes:
+        text: the file as it is.
+        name: name of the preset.
+        folder: folder of the file.
+        architecture: `[model] architecture`, a name in `bayeskeras.models`.
+        start_from: `[model] start_from`, a preset whose weights the training starts from (and which a
+            `"warm_start"` prior is centred at): a folder beside that of the recipe, or a built-in name.
+        arguments: `[model]`, the other entries: arguments of the architecture.
+        posterior: `[posterior]`: `family` and arguments of its class in `bayeskeras.posteriors`; a `prior`
+            is a name of `bayeskeras.priors.get`, or a table of `family` and arguments of its class.
+        dataset: `[data] name`, a name of `bayeskeras.datasets`.
+        unknown: `[data] unknown`, a data set of unknown inputs for the scores, or `None`.
+        training: `[training]`: `train_split`, `epochs`, `batch_size`, `learning_rate` (of Adam), `schedule`
+            (`"cosine"` to 0 or `"constant"`), `shift` (pixels) and `horizontal_flip` (augmentation of images),
+            `kl_weight`, `kl_warm_up` (epochs), `seed`, `dtype` (storage).
+    """
+
+    text: str
+    name: str
+    folder: Path
+    architecture: str
+    start_from: str | None
+    arguments: dict[str, Any]
+    posterior: dict[str, Any]
+    dataset: str
+    unknown: str | None
+    training: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: str | Path) -> Recipe:
+        """Read and check a file.
+
+        Raises:
+            ValueError: if it is not a recipe; names the entry that is wrong.
+        """
+        path = Path(path)
+        text = path.read_text(encoding="utf-8")
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"recipe {path.name}: expected TOML, received: {error}") from error
+        model = dict(_section(table, "model"))
+        posterior = dict(_section(table, "posterior"))
+        data = _section(table, "data")
+        training = _section(table, "training")
+        unexpected = sorted(set(training) - set(_TRAINING))
+        if unexpected:
+            raise ValueError(
+                f"recipe {path.name}: expected [training] entries of {sorted(_TRAINING)}, received: {unexpected}"
+            )
+        architecture = model.pop("architecture", None)
+        start_from = model.pop("start_from", None)
+        if architecture not in _ARCHITECTURES:
+            raise ValueError(
+                f"recipe {path.name}: expected [model] architecture of {sorted(_ARCHITECTURES)}, "
+                f"received: architecture={architecture!r}"
+            )
+        return cls(
+            text=text,
+            name=str(table.get("name") or path.resolve().parent.name),
+            folder=path.resolve().parent,
+            architecture=architecture,
+            start_from=start_from,
+            arguments=model,
+            posterior=posterior,
+            dataset=_entry(data, "name", path),
+            unknown=data.get("unknown"),
+            training={**_TRAINING, **training},
+        )
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the text: checkpoints of another recipe are not taken."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def build(self) -> models.BayesianModel:
+        """The untrained model; the seed of the recipe sets its initial weights."""
+        keras.utils.set_random_seed(int(self.training["seed"]))
+        arguments = dict(self.arguments)
+        if "input_shape" in arguments:
+            arguments["input_shape"] = tuple(arguments["input_shape"])
+        posterior = _object(posteriors.get, self.posterior)
+        architecture: Any = _ARCHITECTURES[self.architecture]
+        name = self.architecture.lower()
+        if self.start_from is None:
+            model = architecture(**arguments, posterior=posterior, name=name)
+        else:
+            beside = self.folder.parent / self.start_from
+            start = preset_folder.load(beside if beside.is_dir() else self.start_from)
+            model = models.bayesianize(start, posterior, name=name)
+        model.kl_weight = float(self.training["kl_weight"])
+        return model
+
+    @property
+    def is_augmented(self) -> bool:
+        """Whether training images are shifted or mirrored."""
+        return bool(self.training["shift"] or self.training["horizontal_flip"])
+
+    def batches(self, x: Any, y: Any, epoch: int) -> datasets.Augmented:
+        """Shuffled (and perhaps augmented) batches, from an epoch on that is counted from 0."""
+        batches = datasets.Augmented(
+            x,
+            y,
+            batch_size=int(self.training["batch_size"]),
+            shift=int(self.training["shift"]),
+            horizontal_flip=bool(self.training["horizontal_flip"]),
+            seed=int(self.training["seed"]),
+        )
+        batches.start_epoch(epoch)
+        return batches
+
+    def optimizer(self, num_examples: int) -> keras.optimizers.Optimizer:
+        """Adam with the schedule of the recipe.
+
+        Args:
+            num_examples: number of training examples.
+        """
+        rate: Any = float(self.training["learning_rate"])
+        if self.training["schedule"] == "cosine":
+            steps = -(-num_examples // int(self.training["batch_size"])) * int(self.training["epochs"])
+            rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        elif self.training["schedule"] != "constant":
+            raise ValueError(
+                f'recipe: expected schedule="cosine" or "constant", received: {self.training["schedule"]!r}'
+            )
+        return keras.optimizers.Adam(rate)
+
+
+def _object(get: Any, table: Mapping[str, Any]) -> Any:
+    """An object of a room from a table of `family` and arguments."""
+    arguments = dict(table)
+    if isinstance(arguments.get("prior"), dict):
+        arguments["prior"] = _object(priors.get, arguments["prior"])
+    return type(get(arguments.pop("family", None)))(**arguments)
+
+
+def _section(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = table.get(name)
+    if not isinstance(section, dict):
+        raise ValueError(f"recipe: expected a section [{name}], received: {sorted(table)}")
+    return section
+
+
+def _entry(section: Mapping[str, Any], name: str, path: Path) -> Any:
+    if name not in section:
+        raise ValueError(f"recipe {path.name}: expected an entry {name!r}, received: {sorted(section)}")
+    return section[name]

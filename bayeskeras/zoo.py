@@ -1,0 +1,274 @@
+"""The zoo of presets: `list`, `load`, `train`, `evaluate`."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from bayeskeras import datasets, metrics
+from bayeskeras._version import __version__
+from bayeskeras.callbacks import KLWarmUp, Resumable
+from bayeskeras.card import card_text
+from bayeskeras.models import BayesianModel, preset_folder
+from bayeskeras.models.preset_folder import write_text
+from bayeskeras.recipe import Recipe
+
+RECIPE = "recipe.toml"
+METRICS = "metrics.json"
+CARD = "README.md"
+
+#: Draws of the posterior predictive in cards and in the leaderboard.
+NUM_SAMPLES = 50
+
+
+def list(folder: str | Path | None = None) -> builtins.list[dict[str, Any]]:
+    """The presets that come with the library.
+
+    Args:
+        folder: a folder of presets to list in their place.
+
+    Returns:
+        A dictionary for each preset, sorted by name: `name`, `task`, `architecture`, `dataset`, `posterior`,
+        `parameters` (number of trainable ones), `num_samples`, `accuracy`, `nll` (nats), `brier`, `ece`, and
+        where unknown inputs were scored `unknown` (their data set) and `auroc` (of the entropy).
+
+    Example:
+        ```python
+        import bayeskeras as bk
+
+        for row in bk.zoo.list():
+            print(row["name"], row["accuracy"])
+        ```
+    """
+    if folder is None:
+        folders = builtins.list(preset_folder.built_in().values())
+    else:
+        folders = sorted(path.parent for path in Path(folder).glob(f"*/{preset_folder.CONFIG}"))
+    return [_row(path) for path in folders if (path / METRICS).is_file()]
+
+
+def load(preset: str | Path) -> BayesianModel:
+    """Load a preset; needs no network.
+
+    Args:
+        preset: a built-in name or a folder.
+
+    Returns:
+        The trained `BayesianModel`, not compiled.
+
+    Raises:
+        ValueError: if the preset is unknown (names the nearest ones), or its files are damaged.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+
+        model = bk.zoo.load("lenet_mean_field_digits")
+        x, y = bk.datasets.load("digits", "test")
+        model.predict_distribution(x[:5], num_samples=50, seed=0).entropy()
+        ```
+    """
+    return preset_folder.load(preset)
+
+
+def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | str = "auto") -> BayesianModel:
+    """Make a preset from its recipe: train, save, evaluate on the test set, write the card.
+
+    Interrupted at any moment, even by kill -9, the next call goes on after the last complete epoch.
+
+    Args:
+        recipe: a `recipe.toml`, a folder that holds one, or the name of a built-in preset.
+        folder: folder of the preset; default: the folder of the recipe, and for a built-in name a folder of
+            that name in the working directory.
+        verbose: as in `keras.Model.fit`.
+
+    Returns:
+        The model, loaded from the finished preset.
+
+    Raises:
+        ValueError: if the recipe is unknown or wrong, or the data set is not to be had.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+
+        model = bk.zoo.train("lenet_mean_field_digits", folder="my_digits")
+        ```
+    """
+    path = _recipe_path(recipe)
+    content = Recipe.read(path)
+    if folder is None:
+        folder = path.parent if Path(recipe).exists() else Path(str(recipe))
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints = Resumable(folder / ".training", content.digest)
+    x, y = datasets.load(content.dataset, content.training["train_split"])
+    model = content.build()
+    model.compile(
+        optimizer=content.optimizer(len(x)),
+        metrics=["accuracy"] if model.likelihood.is_classification else None,
+    )
+    started = checkpoints.resume(model)
+    epochs = int(content.training["epochs"])
+    callbacks: builtins.list[Any] = [_Seconds(), checkpoints]
+    if content.training["kl_warm_up"]:
+        callbacks.insert(0, KLWarmUp(int(content.training["kl_warm_up"])))
+    if started < epochs:
+        # Epochs of a resumed training are shuffled unlike those before the kill.
+        keras.utils.set_random_seed(int(content.training["seed"]) + started)
+        if content.is_augmented:
+            data: dict[str, Any] = {"x": content.batches(x, y, started), "num_train_examples": len(x)}
+        else:
+            data = {"x": x, "y": y, "batch_size": int(content.training["batch_size"])}
+        model.fit(**data, epochs=epochs, initial_epoch=started, callbacks=callbacks, verbose=verbose)
+    model.num_train_examples = len(x)
+    model.kl_weight = float(content.training["kl_weight"])
+    model.save_to_preset(folder, dtype=content.training["dtype"])
+    if not (folder / RECIPE).exists() or (folder / RECIPE).resolve() != path.resolve():
+        write_text(folder / RECIPE, content.text)
+    history = {name: values[-1] for name, values in checkpoints.history.items()}
+    seconds = sum(checkpoints.history.get("seconds", []))
+    history.pop("seconds", None)
+    record = {
+        "training": {
+            "epochs": epochs,
+            "examples": len(x),
+            "seconds": round(seconds),
+            "backend": keras.backend.backend(),
+            "keras": keras.__version__,
+            "bayeskeras": __version__,
+            "last_epoch": history,
+        }
+    }
+    trained = load(folder)
+    _write_metrics(folder, {**record, "test": _scores(trained, content)})
+    checkpoints.clear()
+    return trained
+
+
+def evaluate(
+    preset: str | Path, num_samples: int = NUM_SAMPLES, seed: int = 0, write: bool = False
+) -> dict[str, Any]:
+    """Score a preset on the test set of its recipe, and on unknown inputs if the recipe names some.
+
+    Args:
+        preset: a built-in name or a folder.
+        num_samples: number T of networks.
+        seed: of the draws.
+        write: whether to write `metrics.json` and the card of the preset again.
+
+    Returns:
+        Scores of the posterior predictive (`accuracy`, `nll`, `brier`, `ece` ...), of the mean network
+        (`mean_network`: accuracy, nll, ece), and `unknown_detection` by entropy and mutual information.
+
+    Raises:
+        ValueError: if the preset is unknown or damaged, or the data set is not to be had.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+
+        bk.zoo.evaluate("lenet_mean_field_digits")["accuracy"]
+        ```
+    """
+    folder = preset_folder.find(preset)
+    scores = _scores(load(folder), Recipe.read(folder / RECIPE), num_samples, seed)
+    if write:
+        record = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        _write_metrics(folder, {**record, "test": scores})
+    return scores
+
+
+class _Seconds(keras.callbacks.Callback):
+    """Logs the seconds of each epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs is not None:
+            logs["seconds"] = time.monotonic() - self._start
+
+
+def _recipe_path(recipe: str | Path) -> Path:
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    if (path / RECIPE).is_file():
+        return path / RECIPE
+    folder = preset_folder.find(recipe)
+    if not (folder / RECIPE).is_file():
+        raise ValueError(f"expected a preset folder with {RECIPE}, received: recipe={str(recipe)!r}")
+    return folder / RECIPE
+
+
+def _scores(
+    model: BayesianModel, recipe: Recipe, num_samples: int = NUM_SAMPLES, seed: int = 0
+) -> dict[str, Any]:
+    x, y = datasets.load(recipe.dataset, "test")
+    distribution = model.predict_distribution(x, num_samples=num_samples, seed=seed)
+    scores: dict[str, Any] = {"num_samples": num_samples, "seed": seed, "examples": len(x)}
+    scores.update(metrics.evaluate(distribution, y))
+    mean_network = metrics.evaluate(_mean_network(model, x), y)
+    scores["mean_network"] = {
+        name: mean_network[name] for name in ("accuracy", "nll", "ece") if name in mean_network
+    }
+    if recipe.unknown:
+        unknown_x, _ = datasets.load(recipe.unknown, "test")
+        unknown = model.predict_distribution(unknown_x, num_samples=num_samples, seed=seed)
+        scores["unknown"] = recipe.unknown
+        scores["unknown_detection"] = {
+            "entropy": metrics.unknown_detection(distribution.entropy(), unknown.entropy())
+        }
+        if not model.is_map:
+            scores["unknown_detection"]["mutual_information"] = metrics.unknown_detection(
+                distribution.mutual_information(), unknown.mutual_information()
+            )
+    return scores
+
+
+def _mean_network(model: BayesianModel, x: np.ndarray) -> Any:
+    """The predictive distribution of the posterior means alone."""
+    from bayeskeras.predictive import PredictiveDistribution
+
+    outputs = model.predict(x, batch_size=512, verbose=0)
+    parameters = model.likelihood.parameters(outputs)
+    arrays = {name: keras.ops.convert_to_numpy(value)[None] for name, value in parameters.items()}
+    return PredictiveDistribution(model.likelihood, arrays)
+
+
+def _write_metrics(folder: Path, record: dict[str, Any]) -> None:
+    config = preset_folder.read_config(folder)
+    model = load(folder)
+    record["parameters"] = int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
+    record["weights_bytes"] = (folder / preset_folder.WEIGHTS).stat().st_size
+    record["weights_sha256"] = config["weights"]["sha256"]
+    write_text(folder / METRICS, json.dumps(record, indent=1) + "\n")
+    recipe = Recipe.read(folder / RECIPE)
+    write_text(folder / CARD, card_text(folder.resolve().name, recipe, record, config))
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    record = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    recipe = Recipe.read(folder / RECIPE)
+    test = record["test"]
+    row = {
+        "name": folder.name,
+        "task": datasets.info(recipe.dataset).task,
+        "architecture": recipe.architecture,
+        "dataset": recipe.dataset,
+        "posterior": recipe.posterior["family"],
+        "parameters": record["parameters"],
+        "num_samples": test["num_samples"],
+    }
+    row.update({name: test[name] for name in ("accuracy", "nll", "brier", "ece", "rmse") if name in test})
+    if "unknown" in test:
+        row["unknown"] = test["unknown"]
+        row["auroc"] = test["unknown_detection"]["entropy"]["auroc"]
+    return row

@@ -1,0 +1,299 @@
+"""Speed of one variational LeNet beside plain Keras and tensorflow-probability, as ratios of one run.
+
+    python scripts/benchmark.py [--quick] [--memory]
+
+All competitors run in turn, several rounds, in one process; a ratio is the median over rounds of the ratio
+within a round, so that what else the machine does falls on both sides. Results go to results/benchmark.json
+and, without --quick, into docs/benchmarks.md. `tfp.layers` are Keras 2 layers: they run under tf_keras, on the
+TensorFlow backend only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+
+import bayeskeras as bk
+
+ROOT = Path(__file__).resolve().parent.parent
+BATCH = 128
+DRAWS = 50
+
+
+def plain_lenet(dropout: bool = False) -> keras.Model:
+    """The LeNet of bayeskeras.models, not Bayesian."""
+    layers = [
+        keras.Input((28, 28, 1)),
+        keras.layers.Conv2D(20, 5, activation="relu"),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Conv2D(50, 5, activation="relu"),
+        keras.layers.MaxPooling2D(),
+        keras.layers.Flatten(),
+        keras.layers.Dense(500, activation="relu"),
+        *([bk.layers.MCDropout(0.5)] if dropout else []),
+        keras.layers.Dense(10),
+    ]
+    return keras.Sequential(layers)
+
+
+def tfp_lenet(kind: str, num_examples: int) -> Any:
+    """The same network of tfp.layers: `"Reparameterization"` or `"Flipout"`."""
+    import tensorflow_probability as tfp
+    import tf_keras
+
+    def divergence(q: Any, p: Any, _: Any) -> Any:
+        return tfp.distributions.kl_divergence(q, p) / num_examples
+
+    conv, dense = (getattr(tfp.layers, f"{layer}{kind}") for layer in ("Convolution2D", "Dense"))
+    return tf_keras.Sequential(
+        [
+            tf_keras.Input((28, 28, 1)),
+            conv(20, 5, activation="relu", kernel_divergence_fn=divergence),
+            tf_keras.layers.MaxPooling2D(),
+            conv(50, 5, activation="relu", kernel_divergence_fn=divergence),
+            tf_keras.layers.MaxPooling2D(),
+            tf_keras.layers.Flatten(),
+            dense(500, activation="relu", kernel_divergence_fn=divergence),
+            dense(10, kernel_divergence_fn=divergence),
+        ]
+    )
+
+
+def seconds_of(action: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def race(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each action in each round, after one round to warm up; the order turns from round to round."""
+    for action in actions.values():
+        action()
+    names = list(actions)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for index in range(rounds):
+        for name in names[index % len(names) :] + names[: index % len(names)]:
+            times[name].append(seconds_of(actions[name]))
+    return times
+
+
+def ratio(times: dict[str, list[float]], slow: str, fast: str) -> float:
+    """How fast `slow` is as a fraction of `fast`: the median over rounds."""
+    return statistics.median(b / a for a, b in zip(times[slow], times[fast], strict=True))
+
+
+def training(rounds: int, steps: int) -> tuple[dict[str, float], list[tuple[str, float, float]]]:
+    """Training: examples a second, and ratios."""
+    count = BATCH * steps
+    generator = np.random.default_rng(0)
+    x = generator.random((count, 28, 28, 1), dtype=np.float32)
+    y = generator.integers(0, 10, count)
+    actions: dict[str, Callable[[], Any]] = {}
+
+    def add(name: str, model: Any) -> None:
+        actions[name] = lambda: model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
+
+    model = plain_lenet()
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    add("plain Keras", model)
+    for estimator in ("weight", "local", "flipout", "auto"):
+        bayesian = bk.models.LeNet(posterior=bk.posteriors.MeanField(estimator=estimator))
+        bayesian.compile("adam")
+        add(estimator, bayesian)
+    with_tfp = keras.backend.backend() == "tensorflow"
+    if with_tfp:
+        import tf_keras
+
+        for kind in ("Reparameterization", "Flipout"):
+            peer = tfp_lenet(kind, count)
+            loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            peer.compile(tf_keras.optimizers.Adam(), loss)
+            add(f"tfp {kind}", peer)
+    times = race(actions, rounds)
+    speeds = {name: count / statistics.median(values) for name, values in times.items()}
+    goals = [("weight", 0.80), ("local", 0.40), ("flipout", 0.52)]
+    rows = [
+        (f"training, {name} / plain Keras", ratio(times, name, "plain Keras"), goal) for name, goal in goals
+    ]
+    rows.append(("training, auto / plain Keras", ratio(times, "auto", "plain Keras"), 0.0))
+    if with_tfp:
+        rows.append(("training, flipout / TFP's", ratio(times, "flipout", "tfp Flipout"), 1.0))
+        rows.append(("training, weight / TFP's", ratio(times, "weight", "tfp Reparameterization"), 0.0))
+    return speeds, rows
+
+
+def prediction(rounds: int, draws: int) -> tuple[dict[str, float], list[tuple[str, float, float]]]:
+    """Predictive distributions: examples x draws a second, and ratios."""
+    generator = np.random.default_rng(0)
+    x = generator.random((2048, 28, 28, 1), dtype=np.float32)
+    plain, bayesian = plain_lenet(), bk.models.LeNet()
+    speeds: dict[str, float] = {}
+    rows: list[tuple[str, float, float]] = []
+    for count, goal in ((2048, 0.90), (512, 0.75)):
+        part = x[:count]
+
+        def forward(part: Any = part) -> None:
+            for _ in range(draws):
+                plain.predict_on_batch(part)
+
+        def predictive(part: Any = part) -> None:
+            bayesian.predict_distribution(part, num_samples=draws, seed=0, verbose=0)
+
+        times = race({"plain": forward, "bayeskeras": predictive}, rounds)
+        speeds[f"plain forward x T, {count} inputs"] = count * draws / statistics.median(times["plain"])
+        speeds[f"bayeskeras, {count} inputs"] = count * draws / statistics.median(times["bayeskeras"])
+        rows.append(
+            (
+                f"predictive T = {draws}, {count} inputs / plain forward x T",
+                ratio(times, "bayeskeras", "plain"),
+                goal,
+            )
+        )
+    if keras.backend.backend() == "tensorflow":
+        rows += _beside_tfp(bayesian, x, rounds, draws, speeds)
+    return speeds, rows
+
+
+def _beside_tfp(
+    bayesian: bk.BayesianModel, x: Any, rounds: int, draws: int, speeds: dict[str, float]
+) -> list[tuple[str, float, float]]:
+    """TFP draws again for every batch: its usual loop of compiled forward passes."""
+    import tensorflow as tf
+
+    peer = tfp_lenet("Reparameterization", len(x))
+    forward = tf.function(peer, reduce_retracing=True)
+    rows = []
+    for batch, goal in ((16, 1.0), (128, 1.7), (512, 1.0), (2048, 1.0)):
+        part = x[: min(len(x), 16 * batch)]
+
+        def tfp_predictive(part: Any = part, batch: int = batch) -> None:
+            for _ in range(draws):
+                for start in range(0, len(part), batch):
+                    forward(tf.constant(part[start : start + batch])).numpy()
+
+        def predictive(part: Any = part, batch: int = batch) -> None:
+            bayesian.predict_distribution(part, num_samples=draws, batch_size=batch, seed=0, verbose=0)
+
+        times = race({"tfp": tfp_predictive, "bayeskeras": predictive}, rounds)
+        speeds[f"tfp Reparameterization, batch {batch}"] = len(part) * draws / statistics.median(times["tfp"])
+        speeds[f"bayeskeras, batch {batch}"] = len(part) * draws / statistics.median(times["bayeskeras"])
+        rows.append(
+            (f"predictive T = {draws}, batch {batch} / TFP's", ratio(times, "bayeskeras", "tfp"), goal)
+        )
+    return rows
+
+
+def last_layer_dropout(rounds: int, draws: int) -> list[tuple[str, float, float]]:
+    """Dropout before the last layer: T draws in plain passes (smaller is better), and linearity in T."""
+    x = np.random.default_rng(0).random((2048, 28, 28, 1), dtype=np.float32)
+    plain = plain_lenet()
+    network = plain_lenet(dropout=True)
+    model = bk.BayesianModel(network.inputs[0], network.outputs[0], likelihood="categorical")
+    bayesian = bk.models.LeNet()
+    batch = 512
+    times = race(
+        {
+            "plain": lambda: [plain.predict_on_batch(x[i : i + batch]) for i in range(0, len(x), batch)],
+            "dropout": lambda: model.predict_distribution(x, num_samples=draws, seed=0, verbose=0),
+            "few": lambda: bayesian.predict_distribution(x[:512], num_samples=10, seed=0, verbose=0),
+            "many": lambda: bayesian.predict_distribution(x[:512], num_samples=40, seed=0, verbose=0),
+        },
+        rounds,
+    )
+    passes = 1.0 / ratio(times, "dropout", "plain")
+    growth = 1.0 / ratio(times, "many", "few")
+    return [
+        (f"dropout before the last layer, T = {draws}, in plain passes (at most)", passes, 1.6),
+        ("cost of T = 40 over T = 10 (4 is linear)", growth, 0.0),
+    ]
+
+
+def memory() -> list[tuple[str, float, float]]:
+    """Peak memory of `keep_samples=False`, 10,000 images, T = 10 and T = 1000, in processes of their own."""
+    code = (
+        "import resource, numpy as np, bayeskeras as bk\n"
+        "x = np.random.default_rng(0).random((10000, 28, 28, 1), dtype=np.float32)\n"
+        "model = bk.models.LeNet()\n"
+        "model.predict_distribution(x, num_samples={draws}, seed=0, keep_samples=False, verbose=0)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+    )
+    rows = []
+    for draws in (10, 1000):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(draws=draws)], capture_output=True, text=True, check=True
+        )
+        rows.append(
+            (f"peak memory, keep_samples=False, 10,000 images, T = {draws}, MiB", float(done.stdout), 0.0)
+        )
+    return rows
+
+
+def write_page(result: dict[str, Any]) -> None:
+    """docs/benchmarks.md, from results/benchmark.json."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "Made by `python scripts/benchmark.py --memory`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, all in",
+        f"one run on {result['machine']} with the {result['backend']} backend. Ratios are medians over rounds; read them,",
+        "not the absolute speeds, which depend on the machine.",
+        "",
+        "| ratio | measured | goal |",
+        "|---|---|---|",
+    ]
+    for name, value, goal in result["ratios"]:
+        lines.append(f"| {name} | {value:.2f} | {goal or ''} |")
+    lines += ["", "| what | examples (x draws) per second |", "|---|---|"]
+    lines += [f"| {name} | {value:,.0f} |" for name, value in result["speeds"].items()]
+    (ROOT / "docs" / "benchmarks.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="few rounds, under two minutes; no page is written"
+    )
+    parser.add_argument("--memory", action="store_true", help="measure peak memory too (several minutes)")
+    arguments = parser.parse_args()
+    rounds, steps, draws = (2, 10, 10) if arguments.quick else (7, 60, DRAWS)
+    keras.utils.set_random_seed(0)
+    speeds, rows = training(rounds, steps)
+    more_speeds, more_rows = prediction(rounds, draws)
+    rows += more_rows + last_layer_dropout(rounds, 100)
+    if arguments.memory:
+        rows += memory()
+    for name, value, goal in rows:
+        print(f"{name:70s} {value:8.2f}   goal {goal or '-'}")
+    result = {
+        "backend": keras.backend.backend(),
+        "keras": keras.__version__,
+        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+        "ratios": rows,
+        "speeds": {**speeds, **more_speeds},
+    }
+    if not arguments.quick:
+        (ROOT / "results").mkdir(exist_ok=True)
+        (ROOT / "results" / "benchmark.json").write_text(
+            json.dumps(result, indent=1) + "\n", encoding="utf-8"
+        )
+        if result["backend"] == "tensorflow":
+            write_page(result)
+
+
+if __name__ == "__main__":
+    main()

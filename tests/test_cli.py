@@ -1,0 +1,79 @@
+"""The `bayeskeras` command."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import bayeskeras as bk
+from bayeskeras import cli
+
+runner = CliRunner()
+
+
+def digit(path: Path, index: int = 0, size: int = 28) -> int:
+    """Write one test digit as an image file; returns its label."""
+    x, y = bk.datasets.load("digits", "test")
+    pixels = (x[index, :, :, 0] * 255).astype(np.uint8)
+    Image.fromarray(pixels).resize((size, size)).save(path)
+    return int(y[index])
+
+
+def test_list_shows_every_preset() -> None:
+    result = runner.invoke(cli.app, ["list"])
+    assert result.exit_code == 0
+    for row in bk.zoo.list():
+        assert row["name"] in result.output
+
+
+def test_predict_says_what_the_library_says(tmp_path: Path) -> None:
+    label = digit(tmp_path / "digit.png")
+    plot = tmp_path / "plot.png"
+    arguments = [
+        "predict",
+        "lenet_mean_field_digits",
+        str(tmp_path / "digit.png"),
+        "--plot",
+        str(plot),
+        "-n",
+        "20",
+    ]
+    result = runner.invoke(cli.app, arguments)
+    assert result.exit_code == 0, result.output
+    x = np.asarray(Image.open(tmp_path / "digit.png"))[None, :, :, None]
+    distribution = bk.zoo.load("lenet_mean_field_digits").predict_distribution(x, num_samples=20, seed=0)
+    assert distribution.mode()[0] == label
+    assert f"{distribution.entropy()[0]:.4f}" in result.output
+    assert Image.open(plot).size[0] > 100
+
+
+def test_evaluate_prints_the_scores_of_the_card() -> None:
+    result = runner.invoke(cli.app, ["evaluate", "lenet_map_digits"])
+    assert result.exit_code == 0
+    assert f"{bk.zoo.evaluate('lenet_map_digits')['accuracy']:.4f}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "lenet_mean_feild_digits", "x.png"], "lenet_mean_field_digits"),
+        (["evaluate", "no_such_preset_at_all"], "preset"),
+        (["predict", "lenet_map_digits", "no_such_file.png"], "no_such_file.png"),
+    ],
+)
+def test_errors_say_what_to_do_without_a_traceback(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bayeskeras", *arguments])
+    with pytest.raises(SystemExit) as error:
+        cli.main()
+    assert error.value.code == 1
+    text = capsys.readouterr().err
+    assert message in text and "Traceback" not in text
+
+
+def test_help_names_all_commands() -> None:
+    output = runner.invoke(cli.app, ["--help"]).output
+    assert all(command in output for command in ("demo", "list", "predict", "train", "evaluate"))

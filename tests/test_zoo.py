@@ -1,0 +1,146 @@
+"""The zoo: recipes, training that survives a kill, presets that come with the library."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bayeskeras as bk
+from bayeskeras.card import leaderboard_text
+from bayeskeras.models import preset_folder
+from bayeskeras.recipe import Recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+
+RECIPE = """
+[model]
+architecture = "MLP"
+units = [16]
+
+[posterior]
+family = "mean_field"
+prior = {{ family = "normal", scale = 0.5 }}
+
+[data]
+name = "digits"
+
+[training]
+epochs = {epochs}
+batch_size = 64
+kl_weight = 0.1
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    folder = tmp_path / "mlp_mean_field_digits"
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(RECIPE.format(epochs=2))
+    return folder / "recipe.toml"
+
+
+def test_train_makes_a_whole_preset(recipe: Path) -> None:
+    model = bk.zoo.train(recipe, verbose=0)
+    folder = recipe.parent
+    names = {"recipe.toml", "config.json", "model.weights.h5", "metrics.json", "README.md"}
+    assert {path.name for path in folder.iterdir()} == names
+    (row,) = bk.zoo.list(folder.parent)
+    record = json.loads((folder / "metrics.json").read_text())
+    scores = bk.zoo.evaluate(folder)
+    assert row["name"] == "mlp_mean_field_digits" and row["posterior"] == "mean_field"
+    assert row["accuracy"] == record["test"]["accuracy"] == scores["accuracy"]
+    assert row["parameters"] == 2 * (784 * 16 + 16 * 10) + 26
+    assert model.kl_weight == pytest.approx(0.1)
+    assert model.num_train_examples == 1297
+
+
+def test_train_resumes_after_kill_9(recipe: Path) -> None:
+    recipe.write_text(RECIPE.format(epochs=60))
+    folder = recipe.parent
+    command = [sys.executable, "-c", f"import bayeskeras as bk; bk.zoo.train({str(recipe)!r}, verbose=0)"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((folder / ".training").glob("epoch-[2-9]*")) and time.monotonic() < deadline:
+        assert process.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "config.json").exists()
+    content = Recipe.read(recipe)
+    checkpoints = bk.callbacks.Resumable(folder / ".training", content.digest)
+    model = content.build()
+    model.compile(optimizer=content.optimizer(1297))
+    done = checkpoints.resume(model)
+    assert 2 <= done <= 60
+    bk.zoo.train(recipe, verbose=0)
+    record = json.loads((folder / "metrics.json").read_text())
+    assert record["training"]["epochs"] == 60
+    assert not (folder / ".training").exists()
+    assert bk.zoo.load(folder).predict(np.zeros((2, 28, 28, 1)), verbose=0).shape == (2, 10)
+    assert record["test"]["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('architecture = "MLP"', 'architecture = "NoNet"', "architecture"),
+        ("epochs = 2", "epoch = 2", "epoch"),
+        ("[data]", "[date]", "data"),
+        ("[training]", "[training", "TOML"),
+        ('name = "digits"', "", "name"),
+    ],
+)
+def test_wrong_recipe(recipe: Path, old: str, new: str, message: str) -> None:
+    recipe.write_text(recipe.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        Recipe.read(recipe)
+
+
+def test_start_from_a_preset_centres_a_warm_start_prior(recipe: Path) -> None:
+    first = recipe.parent
+    recipe.write_text(recipe.read_text().replace("mean_field", "map"))
+    bk.zoo.train(recipe, verbose=0)
+    second = first.parent / "second"
+    second.mkdir()
+    text = RECIPE.format(epochs=1).replace(
+        'prior = { family = "normal", scale = 0.5 }', 'prior = "warm_start"'
+    )
+    text = text.replace("[model]", f'[model]\nstart_from = "{first.name}"')
+    (second / "recipe.toml").write_text(text)
+    start, model = bk.zoo.load(first), Recipe.read(second / "recipe.toml").build()
+    x = np.random.default_rng(0).random((3, 28, 28, 1), dtype=np.float32)
+    np.testing.assert_allclose(start.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+    rows = bk.callbacks.PosteriorReport.report(model)
+    # With means at the centre of the prior, the KL divergence is that of the stddevs alone.
+    fraction = 0.05
+    np.testing.assert_allclose(
+        [row["kl_per_weight"] for row in rows], -np.log(fraction) + (fraction**2 - 1) / 2, rtol=1e-3
+    )
+
+
+def test_presets_that_come_with_the_library_are_whole_and_listed() -> None:
+    presets = preset_folder.built_in()
+    rows = {row["name"]: row for row in bk.zoo.list()}
+    assert set(presets) == set(rows)
+    assert {"lenet_mean_field_digits", "lenet_map_digits"} <= set(rows)
+    x, y = bk.datasets.load("digits", "test")
+    for name, folder in presets.items():
+        record = json.loads((folder / "metrics.json").read_text())
+        assert record["weights_sha256"] == preset_folder.file_digest(folder / "model.weights.h5")
+        assert (folder / "README.md").is_file() and (folder / "recipe.toml").is_file()
+        if rows[name]["dataset"] == "digits":
+            scores = bk.zoo.load(name).evaluate_distribution(x, y, num_samples=50, seed=0)
+            # Other backends draw other networks: a few of 500 digits may change.
+            assert scores["accuracy"] == pytest.approx(rows[name]["accuracy"], abs=0.01)
+            assert scores["nll"] == pytest.approx(rows[name]["nll"], abs=0.02)
+
+
+def test_leaderboard_is_up_to_date() -> None:
+    assert (ROOT / "zoo" / "README.md").read_text() == leaderboard_text(bk.zoo.list(ROOT / "zoo"))
