@@ -126,7 +126,7 @@ def evaluate(
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Where the picture is written.")] = Path("demo.png"),
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each of the two trainings.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each of the two trainings.")] = 12,
 ) -> None:
     """See what a Bayesian network knows: digits 0 to 8 are learned, nines and a blank image are not.
 

@@ -300,7 +300,7 @@ def check_training_step(wrap: Wrap, kind: LayerKind) -> None:
     parameters = list({id(v): v for v in [*wrapped.kernels, *wrapped.kl_variables()]}.values())
     before = [ops.convert_to_numpy(v.value).copy() for v in parameters]
     x = kind.inputs(3)
-    y = np.random.default_rng(3).normal(size=(3, *model.output_shape[1:])).astype("float32")
+    y = np.random.default_rng(3).normal(size=wrapped(*x).shape).astype("float32")
     history = model.fit(x if len(x) > 1 else x[0], y, batch_size=3, epochs=1, verbose=0, shuffle=False)
     assert np.isfinite(history.history["loss"]).all()
     for variable, old in zip(parameters, before, strict=True):

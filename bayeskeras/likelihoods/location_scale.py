@@ -93,8 +93,9 @@ class LocationScale(Likelihood):
         return outputs, ops.full((1,) * rank, self._scale, dtype=outputs.dtype)
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """The location."""
-        return self._location_and_scale(outputs)[0]
+        """The location. (No learned scale is read: on JAX, variables are not at hand where metrics use this.)"""
+        outputs = at_least_float32(outputs)
+        return ops.split(outputs, 2, axis=-1)[0] if self._scale == "predicted" else outputs
 
 
 def _is_positive(value: Any) -> bool:

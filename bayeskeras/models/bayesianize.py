@@ -27,7 +27,8 @@ def bayesianize(
     """A Bayesian model from a Keras model, with its trained weights as posterior means.
 
     Layers with kernels are replaced by wrappers, in nested models too. A final softmax or sigmoid of a
-    classification is removed, as outputs are logits, and so are the kernel regularisers of converted layers, whose place the prior takes.
+    classification is removed, as outputs are logits, and so are the kernel regularisers of converted layers,
+    whose place the prior takes.
     What was done is in `conversion` of the new model.
 
     Args:

@@ -11,14 +11,14 @@ from bayeskeras.likelihoods.likelihood import Array
 from bayeskeras.plotting.style import BLUE, LIGHT_GREY, SKY, look, new_figure
 from bayeskeras.predictive import PredictiveDistribution
 
-_COLUMNS = 5
-
 
 def predictive(
     distribution: PredictiveDistribution,
     images: Any = None,
     class_names: Sequence[str] | None = None,
     max_items: int = 10,
+    columns: int = 5,
+    captions: Sequence[str] | None = None,
 ) -> Any:
     """Class probabilities of the first inputs, each under its image.
 
@@ -32,6 +32,8 @@ def predictive(
         images: `(N, height, width)` or `(N, height, width, 1 or 3)`, floats in [0, 1] or uint8.
         class_names: K names; the default is 0 .. K-1.
         max_items: how many inputs to show at most.
+        columns: inputs in one row.
+        captions: N texts to put before the predicted classes (true labels, say).
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -45,8 +47,7 @@ def predictive(
         from bayeskeras import PredictiveDistribution, plotting
 
         logits = np.random.default_rng(0).normal(size=(50, 3, 4))
-        plotting.predictive(PredictiveDistribution("categorical", {"logits":
-        logits})).savefig("predictive.png")
+        plotting.predictive(PredictiveDistribution("categorical", {"logits": logits})).savefig("p.png")
         ```
     """
     if not distribution.is_classification:
@@ -56,24 +57,30 @@ def predictive(
         )
     if len(distribution.shape) > 2:
         raise ValueError(f"expected one row of probabilities an input, received: shape={distribution.shape}")
-    if max_items < 1:
-        raise ValueError(f"expected max_items of at least 1, received: max_items={max_items!r}")
+    if max_items < 1 or columns < 1:
+        raise ValueError(
+            f"expected max_items and columns of at least 1, received: max_items={max_items!r}, columns={columns!r}"
+        )
+    if captions is not None and len(captions) != len(distribution):
+        raise ValueError(f"expected {len(distribution)} captions, received: {len(captions)} captions")
     count = min(max_items, len(distribution))
     pictures = None if images is None else _pictures(images, len(distribution))[:count]
     chosen = distribution[:count]
     means, lower, upper = _probabilities(chosen)
     names = _names(class_names, means.shape[1])
     titles = _titles(chosen, names)
+    if captions is not None:
+        titles = [f"{caption}{title}" for caption, title in zip(captions, titles, strict=False)]
     with look():
-        return _draw(pictures, means, lower, upper, names, titles)
+        return _draw(pictures, means, lower, upper, names, titles, columns)
 
 
 def _draw(
-    pictures: Array | None, means: Array, lower: Array, upper: Array, names: list[str], titles: list[str]
+    pictures: Array | None, means: Array, lower: Array, upper: Array, names: list[str], titles: list[str], columns: int
 ) -> Any:
-    """The figure: rows of `_COLUMNS` inputs, each an image above its bars."""
+    """The figure: rows of inputs, each an image above its bars."""
     count = len(means)
-    columns = min(count, _COLUMNS)
+    columns = min(count, columns)
     rows = -(-count // columns)
     heights = [2.0] if pictures is None else [1.7, 1.5]  # inches
     bands = len(heights)

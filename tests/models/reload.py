@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
             history = model.fit(x[path.stem], y, epochs=1, verbose=0).history
             results[f"{path.name}/history"] = np.array([history["loss"][0], history["kl"][0]])
             results[f"{path.name}/metrics"] = np.array(sorted(history))
-    np.savez(folder / "reloaded.npz", **results)
+    np.savez(folder / "reloaded.npz", **results)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -86,8 +86,7 @@ def test_invariances(name: str) -> None:
     # Draw t does not depend on how many there are.
     np.testing.assert_allclose(parameters(model.predict_distribution(x, 3, seed=0)), reference[:3], atol=1e-5)
     # Another seed, other networks; all draws differ.
-    other = parameters(model.predict_distribution(x, 6, seed=1))
-    both = np.concatenate([reference, other])
+    both = np.concatenate([reference, parameters(model.predict_distribution(x, 6, seed=1))])
     distances = np.abs(both[:, None] - both[None]).reshape(12, 12, -1).max(axis=-1)
     assert distances[~np.eye(12, dtype=bool)].min() > 1e-4
     # An input's row is its own, wherever it stands.
@@ -139,7 +138,7 @@ def test_a_draw_is_one_linear_function() -> None:
 def test_a_dropout_mask_is_one_for_all_inputs() -> None:
     inputs = keras.Input((16,))
     model = BayesianModel(inputs, MCDropout(0.25)(inputs), likelihood="normal")
-    outputs = parameters(model.predict_distribution(np.ones((9, 16), "float32"), 300, batch_size=2, seed=0))
+    outputs = parameters(model.predict_distribution(np.ones((9, 16), "float32"), 1500, batch_size=5, seed=0))
     np.testing.assert_allclose(outputs, np.repeat(outputs[:, :1], 9, axis=1))
     np.testing.assert_allclose(np.unique(outputs), [0.0, 1 / 0.75], rtol=1e-6)
     assert (outputs[:, 0] == 0).mean() == pytest.approx(0.25, abs=0.02)

@@ -260,7 +260,7 @@ def test_fall_back_of_the_estimator_is_reported() -> None:
 
 
 @keras.saving.register_keras_serializable(package="tests")
-class Doubling(L.Layer):
+class Doubling(keras.layers.Layer):
     """A custom layer without weights."""
 
     def call(self, x: Any) -> Any:
@@ -268,7 +268,7 @@ class Doubling(L.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tests")
-class Scaling(L.Layer):
+class Scaling(keras.layers.Layer):
     """A custom layer whose weight is no kernel."""
 
     def build(self, shape: Any) -> None:
