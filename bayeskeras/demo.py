@@ -55,7 +55,9 @@ def run(output: Path, epochs: int = 12) -> dict[str, dict[str, float]]:
     _show_table(console, table)
     images = np.concatenate([x_test[:4], nines[:3], np.zeros_like(nines[:1])])
     distribution = bayesian.predict_distribution(images, num_samples=NUM_SAMPLES, seed=0)
-    captions = [f"known {label}, called " for label in y_test[:4]] + ["unknown 9, called "] * 3 + ["blank, called "]
+    captions = (
+        [f"known {label}, called " for label in y_test[:4]] + ["unknown 9, called "] * 3 + ["blank, called "]
+    )
     figure = plotting.predictive(distribution, images=images, columns=4, captions=captions)
     figure.savefig(output, dpi=120, bbox_inches="tight")
     console.print(f"\nwrote {output}: four known digits, three nines, a blank image")
@@ -82,9 +84,16 @@ def _show_preset(console: Any) -> None:
 def _show_table(console: Any, rows: dict[str, dict[str, float]]) -> None:
     from rich.table import Table
 
-    table = Table("posterior", "accuracy on 0-8", "NLL", "ECE", "AUROC of entropy, nines", "confidence on nines")
+    table = Table(
+        "posterior", "accuracy on 0-8", "NLL", "ECE", "AUROC of entropy, nines", "confidence on nines"
+    )
     for name, row in rows.items():
         table.add_row(
-            name, f"{row['accuracy']:.1%}", f"{row['nll']:.3f}", f"{row['ece']:.3f}", f"{row['auroc']:.3f}", f"{row['confidence']:.3f}"
+            name,
+            f"{row['accuracy']:.1%}",
+            f"{row['nll']:.3f}",
+            f"{row['ece']:.3f}",
+            f"{row['auroc']:.3f}",
+            f"{row['confidence']:.3f}",
         )
     console.print(table)

@@ -25,7 +25,10 @@ ROOMS = (
 def entry(name: str, thing: Any, level: str = "###") -> list[str]:
     """Heading, signature and summary of one name."""
     call = thing.__init__ if inspect.isclass(thing) else thing
-    signature = str(inspect.signature(call)).replace("self, ", "").replace("(self)", "()").split(" -> ")[0]
+    parameters = [
+        p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(call).parameters.values()
+    ]
+    signature = inspect.Signature([p for p in parameters if p.name != "self"])
     summary = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
     return [f"{level} `{name}`", "", f"`{name.split('.')[-1]}{signature}`", "", summary, ""]
 

@@ -247,9 +247,9 @@ def write_page(result: dict[str, Any]) -> None:
     lines = [
         "# Benchmarks",
         "",
-        "Made by `python scripts/benchmark.py --memory`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, all in",
-        f"one run on {result['machine']} with the {result['backend']} backend. Ratios are medians over rounds; read them,",
-        "not the absolute speeds, which depend on the machine.",
+        "Made by `python scripts/benchmark.py --memory`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, all",
+        f"in one run on {result['machine']} with the {result['backend']} backend. Ratios are medians over rounds;",
+        "read them, not the absolute speeds, which depend on the machine.",
         "",
         "| ratio | measured | goal |",
         "|---|---|---|",

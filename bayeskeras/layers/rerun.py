@@ -51,6 +51,9 @@ def rerun(
         new = scope.get_current_value(variable)
         if new is not old:
             variable.assign(new)
+    # The caller adds the losses again; the layer must forget them, or JAX counts them for both.
+    for part in layer._flatten_layers():
+        part._loss_ids.difference_update(map(id, scope.losses))
     return outputs, list(scope.losses)
 
 

@@ -76,7 +76,13 @@ def predictive(
 
 
 def _draw(
-    pictures: Array | None, means: Array, lower: Array, upper: Array, names: list[str], titles: list[str], columns: int
+    pictures: Array | None,
+    means: Array,
+    lower: Array,
+    upper: Array,
+    names: list[str],
+    titles: list[str],
+    columns: int,
 ) -> Any:
     """The figure: rows of inputs, each an image above its bars."""
     count = len(means)

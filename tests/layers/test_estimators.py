@@ -56,7 +56,9 @@ def sampled(wrapped: MeanField, inputs: list[np.ndarray]) -> np.ndarray:
 @pytest.mark.parametrize("name", MOMENTS)
 def test_output_moments(name: str, estimator: str) -> None:
     if name == "conv2d_groups" and keras.backend.backend() == "tensorflow":
-        pytest.skip("Keras compiles each eager call of a grouped convolution on TensorFlow: too slow for many")
+        pytest.skip(
+            "Keras compiles each eager call of a grouped convolution on TensorFlow: too slow for many"
+        )
     wrapped, plain = linear_layer(name, estimator)
     inputs = kit.LAYER_KINDS[name].inputs(1)
     mean, variance = closed_form(wrapped, plain, inputs)

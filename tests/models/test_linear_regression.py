@@ -21,7 +21,8 @@ from bayeskeras.priors import Normal as NormalPrior
 from tests.models.test_training_data import SOURCES
 
 N, FEATURES, OUTPUTS, NOISE, PRIOR = 64, 3, 100, 0.5, 0.7
-STEPS = 800
+# Larger batches have less noise and need fewer steps.
+EPOCHS = {8: 100, 32: 150, N: 250}
 
 
 @cache
@@ -45,10 +46,10 @@ def fitted(kind: type = MeanField, source: str = "arrays", batch_size: int = 8, 
     inputs = keras.Input((FEATURES,))
     layer = kind(keras.layers.Dense(OUTPUTS, use_bias=False), prior=NormalPrior(scale=PRIOR), **arguments)
     model = BayesianModel(inputs, layer(inputs), likelihood=Normal(stddev=NOISE))
-    schedule = keras.optimizers.schedules.CosineDecay(0.05, STEPS)
+    epochs = EPOCHS[batch_size]
+    schedule = keras.optimizers.schedules.CosineDecay(0.05, epochs * N // batch_size)
     model.compile(optimizer=keras.optimizers.Adam(schedule))
     data, labels = SOURCES[source](x, y)
-    epochs = STEPS * batch_size // N
     model.fit(data, labels, batch_size=None if labels is None else batch_size, epochs=epochs, verbose=0)
     assert model.num_train_examples == N
     return layer
