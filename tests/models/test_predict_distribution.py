@@ -1,6 +1,6 @@
 """predict_distribution: draws are networks, the same for all inputs, whatever the batch size."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,7 +10,6 @@ import pytest
 from bayeskeras import BayesianModel, PredictiveDistribution, bayesianize
 from bayeskeras.layers import MCDropout, MeanField
 from tests.models.networks import arrays, classes, convolutional, dense, dropout, logits_of, perturb
-from tests.models.test_training_data import Batches, loader, tf_data
 
 L = keras.layers
 
@@ -180,59 +179,6 @@ def test_moments_equal_the_full_version(name: str, batch_size: int | None) -> No
         _ = moments.samples
 
 
-def stream(x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
-    """A generator that can be read once."""
-    yield x[:8], y[:8]
-    yield x[8:9], y[8:9]
-    yield x[9:], y[9:]
-
-
-ITERABLES: dict[str, Callable[[Any, Any], Any]] = {
-    "tf.data": lambda x, y: tf_data(x, y).batch(8),
-    "PyDataset": Batches,
-    "DataLoader": loader,
-    "generator": stream,
-}
-
-
-@pytest.mark.parametrize("source", ITERABLES)
-def test_iterables_of_batches(source: str) -> None:
-    model = dense()
-    x, y = classes(21)
-    expected = model.predict_distribution(x, 4, seed=0)
-    scores = model.evaluate_distribution(x, y, num_samples=4, seed=0)
-    assert {"accuracy", "nll", "brier", "ece"} <= set(scores)
-    make = ITERABLES[source]
-    np.testing.assert_allclose(
-        model.predict_distribution(make(x, y), 4, seed=0).samples, expected.samples, atol=1e-5
-    )
-    found = model.predict_distribution(make(x, y), 4, seed=0, batch_size=3)
-    np.testing.assert_allclose(found.samples, expected.samples, atol=1e-5)
-    assert model.evaluate_distribution(make(x, y), num_samples=4, seed=0) == pytest.approx(scores, abs=1e-4)
-
-
-def test_batches_without_labels() -> None:
-    model = dense()
-    x, _ = classes(21)
-    expected = model.predict_distribution(x, 2, seed=0).samples
-    found = model.predict_distribution((part for part in (x[:5], x[5:])), 2, seed=0)
-    np.testing.assert_allclose(found.samples, expected, atol=1e-5)
-    with pytest.raises(ValueError, match="expected labels"):
-        model.evaluate_distribution(iter([x]), num_samples=2)
-    with pytest.raises(ValueError, match="expected finite values"):
-        model.predict_distribution(iter([x, x * np.nan]), 2)
-    with pytest.raises(ValueError, match="expected"):
-        model.predict_distribution(iter([]), 2)
-
-
-def test_lists_and_tensors_are_inputs() -> None:
-    model = dense()
-    x, _ = classes(4)
-    expected = model.predict_distribution(x, 2, seed=0).samples
-    for other in (x.tolist(), keras.ops.convert_to_tensor(x), x.astype("float64")):
-        np.testing.assert_allclose(model.predict_distribution(other, 2, seed=0).samples, expected, atol=1e-5)
-
-
 def test_scores_by_hand() -> None:
     model = dense()
     x, y = classes(21)
@@ -366,39 +312,6 @@ def test_bytes_are_scaled() -> None:
     y = np.array([0, 1, 2, 0, 1, 2])
     model.compile()
     np.testing.assert_allclose(model.evaluate(grey, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ({"num_samples": 0}, "expected num_samples to be an integer >= 1, received: num_samples=0"),
-        ({"num_samples": 2.5}, "expected num_samples to be an integer"),
-        ({"num_samples": True}, "expected num_samples to be an integer"),
-        ({"batch_size": 0}, "expected batch_size to be an integer >= 1"),
-        ({"seed": -1}, "expected seed to be an integer >= 0, received: seed=-1"),
-        ({"seed": 1.5}, "expected seed to be an integer"),
-    ],
-)
-def test_bad_arguments(arguments: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        dense().predict_distribution(classes()[0], **arguments)
-
-
-@pytest.mark.parametrize(
-    ("x", "sentence"),
-    [
-        (np.full((3, 4), np.nan), "expected finite values, received: 12 NaN or infinite"),
-        (np.zeros((3, 5)), r"expected shape \('N', 4\), received: x.shape=\(3, 5\)"),
-        (np.zeros(4), "expected shape"),
-        (np.zeros((0, 4)), "positive length"),
-        (np.full((3, 4), "a"), "expected"),
-        (None, "expected"),
-        (3.0, "expected"),
-    ],
-)
-def test_bad_inputs(x: Any, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        dense().predict_distribution(x, num_samples=2)
 
 
 def test_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
