@@ -96,13 +96,7 @@ def train(
     from bayeskeras import zoo
 
     zoo.train(recipe, folder, verbose=1)
-    target = folder or (
-        Path(recipe)
-        if Path(recipe).is_dir()
-        else Path(recipe).parent
-        if Path(recipe).exists()
-        else Path(recipe)
-    )
+    target = zoo.target_folder(recipe, folder)
     typer.echo((target / zoo.CARD).read_text(encoding="utf-8"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,6 +72,10 @@ class Recipe:
             ValueError: if it is not a recipe; names the entry that is wrong.
         """
         path = Path(path)
+        if not path.is_file():
+            raise ValueError(
+                f"expected a recipe file, received: {path.name} of {path.resolve().parent.name!r}"
+            )
         text = path.read_text(encoding="utf-8")
         try:
             table = tomllib.loads(text)
@@ -85,6 +90,14 @@ class Recipe:
             raise ValueError(
                 f"recipe {path.name}: expected [training] entries of {sorted(_TRAINING)}, received: {unexpected}"
             )
+        choices = (("schedule", ("cosine", "constant")), ("dtype", ("float32", "float16")))
+        for name, allowed in choices:
+            if training.get(name, _TRAINING[name]) not in allowed:
+                raise ValueError(
+                    f"recipe {path.name}: expected {name} of {allowed}, received: {training[name]!r}"
+                )
+        for name in {_entry(data, "name", path), data.get("unknown", data["name"])}:
+            datasets.info(name)
         architecture = model.pop("architecture", None)
         start_from = model.pop("start_from", None)
         if architecture not in _ARCHITECTURES:
@@ -107,8 +120,10 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """sha256 of the text: checkpoints of another recipe are not taken."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """sha256 of all that the training depends on: checkpoints of another one are not taken."""
+        training = {name: value for name, value in self.training.items() if name != "dtype"}
+        parts = [self.architecture, self.arguments, self.start_from, self.posterior, self.dataset, training]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def build(self) -> models.BayesianModel:
         """The untrained model; the seed of the recipe sets its initial weights."""
@@ -120,7 +135,12 @@ class Recipe:
         architecture: Any = _ARCHITECTURES[self.architecture]
         name = self.architecture.lower()
         if self.start_from is None:
-            model = architecture(**arguments, posterior=posterior, name=name)
+            try:
+                model = architecture(**arguments, posterior=posterior, name=name)
+            except TypeError as error:
+                raise ValueError(
+                    f"recipe: expected [model] arguments of {self.architecture}, received: {arguments} ({error})"
+                ) from error
         else:
             beside = self.folder.parent / self.start_from
             start = preset_folder.load(beside if beside.is_dir() else self.start_from)
@@ -168,7 +188,13 @@ def _object(get: Any, table: Mapping[str, Any]) -> Any:
     arguments = dict(table)
     if isinstance(arguments.get("prior"), dict):
         arguments["prior"] = _object(priors.get, arguments["prior"])
-    return type(get(arguments.pop("family", None)))(**arguments)
+    family = type(get(arguments.pop("family", None)))
+    try:
+        return family(**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"recipe: expected arguments of {family.__name__}, received: {arguments} ({error})"
+        ) from error
 
 
 def _section(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:

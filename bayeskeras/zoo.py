@@ -103,10 +103,10 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
     """
     path = _recipe_path(recipe)
     content = Recipe.read(path)
-    if folder is None:
-        folder = path.parent if Path(recipe).exists() else Path(str(recipe))
-    folder = Path(folder)
+    folder = target_folder(recipe, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if (folder / RECIPE).resolve() != path.resolve():
+        write_text(folder / RECIPE, content.text)
     checkpoints = Resumable(folder / ".training", content.digest)
     x, y = datasets.load(content.dataset, content.training["train_split"])
     model = content.build()
@@ -130,8 +130,6 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
     model.num_train_examples = len(x)
     model.kl_weight = float(content.training["kl_weight"])
     model.save_to_preset(folder, dtype=content.training["dtype"])
-    if not (folder / RECIPE).exists() or (folder / RECIPE).resolve() != path.resolve():
-        write_text(folder / RECIPE, content.text)
     history = {name: values[-1] for name, values in checkpoints.history.items()}
     seconds = sum(checkpoints.history.get("seconds", []))
     history.pop("seconds", None)
@@ -194,6 +192,25 @@ class _Seconds(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs["seconds"] = time.monotonic() - self._start
+
+
+def target_folder(recipe: str | Path, folder: str | Path | None = None) -> Path:
+    """The folder that `train` writes to.
+
+    Args:
+        recipe: as in `train`.
+        folder: as in `train`.
+
+    Returns:
+        `folder`; else the folder of a recipe that is given as a file or folder; else, for the name of a
+        built-in preset, a folder of that name in the working directory.
+    """
+    if folder is not None:
+        return Path(folder).resolve()
+    path = Path(recipe)
+    if path.is_file():
+        return path.resolve().parent
+    return path.resolve() if (path / RECIPE).is_file() else Path(path.name).resolve()
 
 
 def _recipe_path(recipe: str | Path) -> Path:

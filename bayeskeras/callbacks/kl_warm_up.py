@@ -41,19 +41,16 @@ class KLWarmUp(keras.callbacks.Callback):
             raise ValueError(f"KLWarmUp: expected 0 <= start <= 1, received: start={start!r}")
         self.epochs = epochs
         self.start = start
-        self._full = 1.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Remember the full weight."""
-        if not hasattr(self.model, "kl_weight"):
+        """Check the model."""
+        if not hasattr(self.model, "warm_up_kl"):
             raise ValueError(f"KLWarmUp: expected a BayesianModel, received: {type(self.model).__name__}")
-        self._full = self.model.kl_weight
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Set the weight of this epoch."""
-        share = min(1.0, self.start + (1.0 - self.start) * epoch / self.epochs)
-        self.model.kl_weight = self._full * share
+        self.model.warm_up_kl(min(1.0, self.start + (1.0 - self.start) * epoch / self.epochs))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Set the full weight."""
-        self.model.kl_weight = self._full
+        self.model.warm_up_kl(1.0)

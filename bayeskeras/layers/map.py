@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
+from bayeskeras.priors import Normal
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
@@ -24,7 +27,8 @@ class MAP(WeightPosterior):
         **kwargs: `name` (default: that of the layer), `trainable`.
 
     Raises:
-        ValueError: if an argument is out of range or the layer has no kernel.
+        ValueError: if an argument is out of range, the layer has no kernel, or the prior has a learned scale: a
+            point and its scale would shrink together, without bound.
 
     Example:
         ```python
@@ -34,6 +38,14 @@ class MAP(WeightPosterior):
         layer = bk.layers.MAP(keras.layers.Dense(10), prior=bk.priors.Normal(scale=1.0))
         ```
     """
+
+    def __init__(self, layer: keras.layers.Layer, prior: Any = None, **kwargs: Any) -> None:
+        super().__init__(layer, prior=prior, **kwargs)
+        if isinstance(self.prior, Normal) and self.prior.scale == "learned":
+            raise ValueError(
+                'MAP: expected a prior with a fixed scale, received: prior=Normal(scale="learned"); a learned scale '
+                "needs a posterior with a width (MeanField)"
+            )
 
     def kl_variables(self) -> list[keras.Variable]:
         """The kernels."""

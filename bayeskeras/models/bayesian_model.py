@@ -12,9 +12,10 @@ from keras import ops, tree
 
 from bayeskeras import likelihoods, metrics, posteriors
 from bayeskeras.layers import MAP
-from bayeskeras.layers.draws import trainer_owns_kl_scope
+from bayeskeras.layers.draws import stochastic_layers, trainer_owns_kl_scope
 from bayeskeras.layers.weight_posterior import kl_layers
 from bayeskeras.models import preset_folder
+from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight
 from bayeskeras.models.examples import batches_of, check_inputs, count_examples, is_arrays, to_arrays
 from bayeskeras.models.prediction import PredictionEngine
 from bayeskeras.models.progress import Progress
@@ -26,25 +27,6 @@ Tensor = Any
 
 #: Inputs that one compiled call of `predict_distribution` takes, where the user does not say.
 BATCH_SIZE = 512
-
-
-class _Scale(keras.layers.Layer):
-    """N and the weight of the KL divergence: variables, as a number would be baked into the train step."""
-
-    def __init__(self, kl_weight: float, **kwargs: Any) -> None:
-        super().__init__(trainable=False, autocast=False, dtype="float32", name="elbo_scale", **kwargs)
-        self.num_train_examples = self._scalar(0.0, "num_train_examples")
-        self.kl_weight = self._scalar(kl_weight, "kl_weight")
-        self.built = True
-
-    def _scalar(self, value: float, name: str) -> keras.Variable:
-        return self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(value),
-            trainable=False,
-            autocast=False,
-            name=name,
-        )
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.models")
@@ -112,7 +94,8 @@ class BayesianModel(keras.Model):
             self.likelihood.build(tuple(self.outputs[0].shape))
         self.posterior = None if posterior is None else posteriors.get(posterior)
         self.image_input = bool(image_input)
-        self._scale = _Scale(_check_kl_weight(kl_weight))
+        self._kl_weight = checked_kl_weight(kl_weight)
+        self._scale = ELBOScale(self._kl_weight)
         self._nll_tracker = keras.metrics.Mean(name="nll")
         self._kl_tracker = keras.metrics.Mean(name="kl")
         #: What `bayesianize` converted and left alone; `None` for other models.
@@ -138,11 +121,16 @@ class BayesianModel(keras.Model):
     @property
     def kl_weight(self) -> float:
         """Factor of the KL divergence in the loss; 1 is the ELBO."""
-        return float(ops.convert_to_numpy(self._scale.kl_weight.value))
+        return self._kl_weight
 
     @kl_weight.setter
     def kl_weight(self, value: float) -> None:
-        self._scale.kl_weight.assign(_check_kl_weight(value))
+        self._kl_weight = checked_kl_weight(value)
+        self.warm_up_kl(1.0)
+
+    def warm_up_kl(self, share: float) -> None:
+        """Train with `share * kl_weight` until the next call; `fit` starts with the whole weight."""
+        self._scale.kl_weight.assign(self._kl_weight * share)
 
     def kl_divergence(self) -> Tensor:
         """KL divergence of the whole network, summed over weights, in nats.
@@ -232,6 +220,7 @@ class BayesianModel(keras.Model):
                 f"received: x of type {type(x).__name__}, num_train_examples=None"
             )
         self.num_train_examples = num_train_examples
+        self.warm_up_kl(1.0)
         return super().fit(x, y, *args, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -248,7 +237,7 @@ class BayesianModel(keras.Model):
         return super().train_on_batch(x, y, *args, **kwargs)
 
     def _check(self, x: Any, y: Any) -> None:
-        arrays = to_arrays(x, len(self.inputs))
+        arrays = to_arrays(x, self)
         check_inputs(arrays, self, self.image_input)
         if y is None:
             raise ValueError("BayesianModel: expected labels, received: y=None")
@@ -338,14 +327,14 @@ class BayesianModel(keras.Model):
         labels: list[Array] = []
         total = None
         if is_arrays(x):
-            arrays = to_arrays(x, len(self.inputs))
+            arrays = to_arrays(x, self)
             check_inputs(arrays, self, self.image_input)
             total = len(arrays[0]) * (num_samples if engine.is_random else 1)
             x = arrays
 
         def batches() -> Any:
             arrays = None
-            for arrays, y in batches_of(x, len(self.inputs), batch_size or BATCH_SIZE):
+            for arrays, y in batches_of(x, self, batch_size or BATCH_SIZE):
                 if total is None:
                     check_inputs(arrays, self, self.image_input)
                 if y is not None:
@@ -366,6 +355,8 @@ class BayesianModel(keras.Model):
     @property
     def is_map(self) -> bool:
         """Whether the network is declared a point estimate."""
+        if stochastic_layers(self):
+            return False
         return isinstance(self.posterior, posteriors.MAP) or any(
             isinstance(layer, MAP) for layer in kl_layers(self)
         )
@@ -444,12 +435,6 @@ class BayesianModel(keras.Model):
             "image_input": self.image_input,
             "kl_weight": self.kl_weight,
         }
-
-
-def _check_kl_weight(value: float) -> float:
-    if not 0.0 <= float(value) < float("inf"):
-        raise ValueError(f"BayesianModel: expected kl_weight >= 0, received: kl_weight={value!r}")
-    return float(value)
 
 
 def _check_positive_integer(name: str, value: Any) -> None:

@@ -25,18 +25,25 @@ def _is_numbers(leaf: Any) -> bool:
     return isinstance(leaf, int | float | bool | str)
 
 
-def to_arrays(x: Any, num_inputs: int) -> list[Array]:
+def to_arrays(x: Any, model: keras.Model) -> list[Array]:
     """`x` as the flat NumPy inputs of a model.
 
     Args:
-        x: an array or tensor for one input, a list, tuple or dictionary of them for several.
-        num_inputs: how many inputs the model has.
+        x: an array or tensor for one input, a list or tuple of them for several, or a dictionary by the names
+            of the inputs.
+        model: the functional model that takes them.
     """
     nested = x if not isinstance(x, list | tuple) or _is_nest(x) else np.asarray(x)
+    names = [tensor.name for tensor in model.inputs]
+    if isinstance(nested, dict) and not isinstance(model._inputs_struct, dict):
+        missing = [name for name in names if name not in nested]
+        if missing:
+            raise ValueError(f"expected the inputs {names}, received: {sorted(nested)}")
+        nested = [nested[name] for name in names]
     leaves = tree.flatten(nested) if isinstance(nested, dict | list | tuple) else [nested]
     arrays = [_to_array(leaf) for leaf in leaves]
-    if len(arrays) != num_inputs:
-        raise ValueError(f"expected {num_inputs} inputs, received: {len(arrays)} arrays")
+    if len(arrays) != len(names):
+        raise ValueError(f"expected {len(names)} inputs, received: {len(arrays)} arrays")
     return arrays
 
 
@@ -45,9 +52,10 @@ def _is_nest(x: Any) -> bool:
 
 
 def _to_array(leaf: Any) -> Array:
-    if isinstance(leaf, np.ndarray):
+    if isinstance(leaf, np.ndarray) and leaf.dtype.name != "bfloat16":
         return leaf
-    return np.asarray(leaf) if hasattr(leaf, "iloc") else ops.convert_to_numpy(leaf)
+    array = np.asarray(leaf) if hasattr(leaf, "iloc") else ops.convert_to_numpy(leaf)
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def check_inputs(arrays: list[Array], model: keras.Model, image: bool) -> None:
@@ -90,23 +98,23 @@ def _shape_fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> boo
     )
 
 
-def batches_of(x: Any, num_inputs: int, batch_size: int) -> Iterator[tuple[list[Array], Any]]:
+def batches_of(x: Any, model: keras.Model, batch_size: int) -> Iterator[tuple[list[Array], Any]]:
     """Batches of a dataset, generator or nest of arrays, read once: pairs of (flat inputs, labels or None).
 
     Args:
         x: arrays; or an iterable of batches: `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader`,
             generator; a batch is `inputs` or, as in Keras, a tuple or list `(inputs, labels, ...)`.
-        num_inputs: how many inputs the model has.
+        model: the functional model that takes them.
         batch_size: inputs in a batch at the most.
     """
     if is_arrays(x):
-        arrays = to_arrays(x, num_inputs)
+        arrays = to_arrays(x, model)
         for start in range(0, len(arrays[0]), batch_size):
             yield [array[start : start + batch_size] for array in arrays], None
         return
     for item in _items(x):
         inputs, labels = _inputs_and_labels(item)
-        arrays = to_arrays(inputs, num_inputs)
+        arrays = to_arrays(inputs, model)
         for start in range(0, len(arrays[0]), batch_size):
             part = slice(start, start + batch_size)
             yield [array[part] for array in arrays], None if labels is None else _to_array(labels)[part]

@@ -61,16 +61,23 @@ class SplitGraph:
             place of a product with all inputs.
         """
         folded = {}
+        nodes = self.prefix + self.suffix
         for node in list(self.suffix):
             consumers = [n for n in self.suffix if any(t is node.outputs[0] for t in n.input_tensors)]
             if not isinstance(node.operation, MCDropout) or len(consumers) != 1:
                 continue
             dense = consumers[0].operation
             inner = dense.layer if isinstance(dense, WeightPosterior) else dense
-            calls = [n for n in self.prefix + self.suffix if n.operation is dense]
+            calls = [n for n in nodes if n.operation is dense]
+            masks = [n for n in nodes if n.operation is node.operation]
             per_position = any(size != 1 for size in node.operation.mask.shape[:-1])
             is_output = any(tensor is node.outputs[0] for tensor in self.outputs)
-            if type(inner) is not keras.layers.Dense or len(calls) != 1 or per_position or is_output:
+            if (
+                type(inner) is not keras.layers.Dense
+                or len(calls) + len(masks) != 2
+                or per_position
+                or is_output
+            ):
                 continue
             folded[id(node.operation.mask)] = inner.kernel
             self._alias[id(node.outputs[0])] = id(node.input_tensors[0])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from bayeskeras._version import __version__
 
@@ -34,14 +35,14 @@ def find(preset: str | Path) -> Path:
     """The folder of a preset.
 
     Args:
-        preset: a built-in name or a folder.
+        preset: a built-in name, or a folder (a `Path` is always one).
 
     Raises:
         ValueError: if there is no such preset; names the nearest ones.
     """
     names = built_in()
-    if str(preset) in names:
-        return names[str(preset)]
+    if isinstance(preset, str) and preset in names:
+        return names[preset]
     folder = Path(preset)
     if (folder / CONFIG).is_file():
         return folder
@@ -165,6 +166,12 @@ def _copy_group(source: Any, target: Any, dtype: str) -> None:
         else:
             values = item[()]
             if values.dtype.kind == "f" and values.ndim:
-                values = values.astype(dtype)
+                stored = values.astype(dtype)
+                if np.isfinite(values).all() and not np.isfinite(stored).all():
+                    raise ValueError(
+                        f"save_to_preset: expected weights within the range of dtype={dtype!r}, "
+                        f"received: values up to {np.abs(values).max()}"
+                    )
+                values = stored
             options = {"compression": "gzip", "shuffle": True} if values.size > 64 else {}
             target.create_dataset(name, data=values, **options).attrs.update(item.attrs)

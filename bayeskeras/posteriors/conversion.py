@@ -150,7 +150,8 @@ def _is_convertible(layer: keras.layers.Layer) -> bool:
 
 def _choose(convertible: list[keras.layers.Layer], layers: LayerChoice) -> set[int]:
     if callable(layers):
-        return {id(layer) for layer in convertible if layers(layer)}
+        inner = [layer.layer if isinstance(layer, MAP) else layer for layer in convertible]
+        return {id(layer) for layer, plain in zip(convertible, inner, strict=True) if layers(plain)}
     if layers == "all":
         return {id(layer) for layer in convertible}
     if layers == "last":

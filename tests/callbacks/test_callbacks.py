@@ -28,7 +28,7 @@ class Weights(keras.callbacks.Callback):
         self.seen: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.seen.append(self.model.kl_weight)
+        self.seen.append(float(keras.ops.convert_to_numpy(self.model._scale.kl_weight)))
 
 
 def test_warm_up_is_linear_and_ends_at_the_weight_of_the_model() -> None:
@@ -43,6 +43,16 @@ def test_warm_up_depends_on_the_epoch_alone() -> None:
     model, seen = small_model(), Weights()
     model.fit(X, Y, epochs=4, initial_epoch=3, verbose=0, callbacks=[bk.callbacks.KLWarmUp(epochs=4), seen])
     np.testing.assert_allclose(seen.seen, [0.75], rtol=1e-6)
+
+
+def test_warm_up_that_was_cut_short_goes_on_with_the_full_weight(tmp_path: Path) -> None:
+    checkpoints = bk.callbacks.Resumable(tmp_path)
+    first = small_model()
+    first.fit(X, Y, epochs=1, verbose=0, callbacks=[bk.callbacks.KLWarmUp(epochs=4), checkpoints])
+    second, seen = small_model(), Weights()
+    start = checkpoints.resume(second)
+    second.fit(X, Y, epochs=6, initial_epoch=start, verbose=0, callbacks=[bk.callbacks.KLWarmUp(4), seen])
+    np.testing.assert_allclose(seen.seen, [0.25, 0.5, 0.75, 1.0, 1.0], rtol=1e-6)
 
 
 def test_warm_up_changes_the_loss_of_a_compiled_step() -> None:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import bayeskeras as bk
 from tests.models.networks import classes, dense
 from tests.models.test_training_data import Batches, loader, tf_data
 
@@ -95,3 +96,35 @@ def test_bad_arguments(arguments: dict[str, Any], sentence: str) -> None:
 def test_bad_inputs(x: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         dense().predict_distribution(x, num_samples=2)
+
+
+def test_dictionaries_are_taken_by_name_whatever_the_order_of_the_inputs() -> None:
+    b, a = keras.Input((2,), name="b"), keras.Input((2,), name="a")
+    first = bk.layers.MeanField(keras.layers.Dense(1), initial_stddev=1e-6)(b)
+    second = bk.layers.MeanField(keras.layers.Dense(1), initial_stddev=1e-6)(a)
+    model = bk.BayesianModel([b, a], keras.layers.Subtract()([first, second]), likelihood="normal")
+    x = {"a": np.ones((3, 2), np.float32), "b": np.full((3, 2), 5.0, np.float32)}
+    distribution = model.predict_distribution(x, num_samples=2, seed=0)
+    np.testing.assert_allclose(distribution.mean(), model.predict(x, verbose=0), atol=1e-3)
+    with pytest.raises(ValueError, match="'b', 'a'"):
+        model.predict_distribution({"a": x["a"]}, num_samples=2)
+
+
+def test_dropout_that_is_called_twice_has_one_mask_in_both_places() -> None:
+    inputs = keras.Input((6,))
+    dropout = bk.layers.MCDropout(0.5)
+    dense = keras.layers.Dense(6, use_bias=False, kernel_initializer="identity")
+    model = bk.BayesianModel(inputs, dense(dropout(dropout(inputs))), likelihood=bk.likelihoods.Normal(1.0))
+    samples = model.predict_distribution(np.ones((2, 6), np.float32), num_samples=20, seed=0).samples
+    assert set(np.unique(samples)) == {0.0, 4.0}
+
+
+def test_dropout_that_feeds_two_dense_layers_reaches_both() -> None:
+    inputs = keras.Input((6,))
+    dropped = bk.layers.MCDropout(0.5)(inputs)
+    parts = [keras.layers.Dense(6, use_bias=False, kernel_initializer="identity")(dropped) for _ in range(2)]
+    outputs = keras.layers.Concatenate()(parts)
+    model = bk.BayesianModel(inputs, outputs, likelihood=bk.likelihoods.Normal(1.0))
+    samples = model.predict_distribution(np.ones((2, 6), np.float32), num_samples=20, seed=0).samples
+    assert set(np.unique(samples)) == {0.0, 2.0}
+    np.testing.assert_array_equal(samples[..., :6], samples[..., 6:])

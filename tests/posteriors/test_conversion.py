@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import bayeskeras as bk
 from bayeskeras import BayesianModel, bayesianize, layers, posteriors
 from tests.models.networks import arrays, logits_of, perturb
 
@@ -370,3 +371,16 @@ def test_several_outputs_are_refused() -> None:
     inputs = keras.Input((6,))
     with pytest.raises(ValueError, match="expected one output"):
         bayesianize(keras.Model(inputs, [L.Dense(3)(inputs), L.Dense(2)(inputs)]), likelihood="categorical")
+
+
+def test_part_of_a_map_network_becomes_mean_field() -> None:
+    network = bk.models.MLP(input_shape=(4,), num_classes=3, units=(5,), posterior="map")
+    chosen = bk.bayesianize(network, "mean_field", layers=lambda layer: isinstance(layer, keras.layers.Dense))
+    assert len(chosen.conversion.converted) == 2
+    last = bk.bayesianize(network, "mean_field", layers="last")
+    assert network.is_map and not last.is_map and not chosen.is_map
+
+
+def test_map_refuses_a_learned_scale() -> None:
+    with pytest.raises(ValueError, match="fixed scale"):
+        bk.layers.MAP(keras.layers.Dense(2), prior=bk.priors.Normal(scale="learned"))
