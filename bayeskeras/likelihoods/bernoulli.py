@@ -50,11 +50,11 @@ class Bernoulli(Likelihood):
         """True."""
         return True
 
-    def negative_log_likelihood(self, y: Tensor, outputs: Tensor) -> Tensor:
+    def negative_log_likelihood(self, y: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
         """Cross-entropy of the labels and `sigmoid(outputs)`, summed over outputs."""
         logits = at_least_float32(outputs)
         y = ops.cast(self._align(y, tuple(logits.shape)), logits.dtype)
-        return sum_per_example(ops.binary_crossentropy(y, logits, from_logits=True))
+        return sum_per_example(ops.binary_crossentropy(y, logits, from_logits=True), weights)
 
     def mean(self, outputs: Tensor) -> Tensor:
         """`p(y = 1)`, of the shape of the outputs."""

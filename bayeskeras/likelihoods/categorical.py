@@ -64,18 +64,18 @@ class Categorical(Likelihood):
             )
         return output_shape
 
-    def negative_log_likelihood(self, y: Tensor, outputs: Tensor) -> Tensor:
+    def negative_log_likelihood(self, y: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
         """`-log softmax(outputs)_y`, summed over positions; labels are integers or one-hot."""
         logits = at_least_float32(outputs)
         y = ops.convert_to_tensor(y)
         shape = tuple(logits.shape)
         if len(y.shape) == len(shape) and y.shape[-1] == shape[-1]:
             y = ops.cast(self._align(y, shape), logits.dtype)
-            return sum_per_example(ops.categorical_crossentropy(y, logits, from_logits=True))
+            return sum_per_example(ops.categorical_crossentropy(y, logits, from_logits=True), weights)
         if len(y.shape) == len(shape) and y.shape[-1] == 1:
             y = ops.squeeze(y, -1)
         labels = ops.cast(self._align(y, shape[:-1]), "int32")
-        return sum_per_example(ops.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+        return sum_per_example(ops.sparse_categorical_crossentropy(labels, logits, from_logits=True), weights)
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Class probabilities `(batch, ..., K)`."""

@@ -72,12 +72,14 @@ class Likelihood(keras.layers.Layer):
 
     # Tensors of any backend.
 
-    def negative_log_likelihood(self, y: Tensor, outputs: Tensor) -> Tensor:
+    def negative_log_likelihood(self, y: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
         """Negative log likelihood of each example, summed over outputs and positions, in nats.
 
         Args:
             y: labels; `(batch,)` is accepted where the outputs are `(batch, 1)`.
             outputs: `(batch, ...)`, the outputs of the network.
+            weights: `(batch, positions...)`, factors of the terms of each position before they are summed: a
+                mask of padding, say.
 
         Returns:
             Tensor `(batch,)` of at least float32.
@@ -192,8 +194,17 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     )
 
 
-def sum_per_example(values: Tensor) -> Tensor:
-    """Sum of `values` `(batch, ...)` over all axes but the first."""
+def sum_per_example(values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Sum of `values` `(batch, ...)`, times `weights` of their first axes, over all axes but the first."""
+    if weights is not None:
+        if len(weights.shape) > len(values.shape):
+            raise ValueError(
+                f"expected weights of at most the shape {tuple(values.shape)} of the terms of the likelihood, "
+                f"received: weights.shape={tuple(weights.shape)}"
+            )
+        missing = len(values.shape) - len(weights.shape)
+        weights = ops.reshape(weights, (*ops.shape(weights), *(1,) * missing))
+        values = values * ops.cast(weights, values.dtype)
     axes = tuple(range(1, len(values.shape)))
     return ops.sum(values, axis=axes) if axes else values
 

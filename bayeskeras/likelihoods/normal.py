@@ -61,13 +61,13 @@ class Normal(LocationScale):
         """Where the noise comes from, as given."""
         return self._scale
 
-    def negative_log_likelihood(self, y: Tensor, outputs: Tensor) -> Tensor:
+    def negative_log_likelihood(self, y: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
         """`-log N(y; mean, stddev^2)`, summed over outputs."""
         location, scale = self._location_and_scale(outputs)
         y = ops.cast(self._align(y, tuple(location.shape)), location.dtype)
         standardised = (y - location) / scale
         return sum_per_example(
-            0.5 * ops.square(standardised) + ops.log(scale) + 0.5 * math.log(2.0 * math.pi)
+            0.5 * ops.square(standardised) + ops.log(scale) + 0.5 * math.log(2.0 * math.pi), weights
         )
 
     def variance(self, outputs: Tensor) -> Tensor:

@@ -45,11 +45,11 @@ class Poisson(Likelihood):
 
     parameter_names = ("log_rate",)
 
-    def negative_log_likelihood(self, y: Tensor, outputs: Tensor) -> Tensor:
+    def negative_log_likelihood(self, y: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
         """`exp(outputs) - y outputs + log y!`, summed over outputs."""
         log_rate = at_least_float32(outputs)
         y = ops.cast(self._align(y, tuple(log_rate.shape)), log_rate.dtype)
-        return sum_per_example(ops.exp(log_rate) - y * log_rate + log_factorial(y))
+        return sum_per_example(ops.exp(log_rate) - y * log_rate + log_factorial(y), weights)
 
     def mean(self, outputs: Tensor) -> Tensor:
         """The rate, of the shape of the outputs."""

@@ -62,7 +62,7 @@ class StudentT(LocationScale):
         """Where the scale comes from, as given."""
         return self._scale
 
-    def negative_log_likelihood(self, y: Tensor, outputs: Tensor) -> Tensor:
+    def negative_log_likelihood(self, y: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
         """`-log t(y; df, loc, scale)`, summed over outputs."""
         location, scale = self._location_and_scale(outputs)
         y = ops.cast(self._align(y, tuple(location.shape)), location.dtype)
@@ -71,7 +71,7 @@ class StudentT(LocationScale):
         constant = (
             math.lgamma(self.df / 2) - math.lgamma((self.df + 1) / 2) + 0.5 * math.log(self.df * math.pi)
         )
-        return sum_per_example(tails + ops.log(scale) + constant)
+        return sum_per_example(tails + ops.log(scale) + constant, weights)
 
     def variance(self, outputs: Tensor) -> Tensor:
         """`scale^2 df / (df - 2)`, of the shape of the means."""

@@ -13,9 +13,10 @@ from keras import ops, tree
 from bayeskeras import likelihoods, metrics, posteriors
 from bayeskeras.layers import MAP
 from bayeskeras.layers.draws import stochastic_layers, trainer_owns_kl_scope
+from bayeskeras.layers.masks import get_keras_mask
 from bayeskeras.layers.weight_posterior import kl_layers
 from bayeskeras.models import preset_folder
-from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight
+from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
 from bayeskeras.models.examples import batches_of, check_inputs, count_examples, is_arrays, to_arrays
 from bayeskeras.models.prediction import PredictionEngine
 from bayeskeras.models.progress import Progress
@@ -156,18 +157,17 @@ class BayesianModel(keras.Model):
     ) -> Tensor:
         """Negative ELBO per example: mean NLL, KL divergence over N, and the `losses` of layers.
 
-        Without N (an `evaluate` before the first `fit`) the KL divergence is left out. A loss given to
-        `compile` stands in place of the NLL.
+        Without N (an `evaluate` before the first `fit`) the KL divergence is left out. Positions that a Keras
+        mask leaves out do not count. A loss given to `compile` stands in place of the NLL; for outputs with
+        positions it should be summed over them, as Keras' own losses take their mean.
         """
         if y is None:
             raise ValueError("BayesianModel: expected labels, received: y=None")
         if self._compile_loss is not None:
             nll = self._compile_loss(y, y_pred, sample_weight)
         else:
-            values = self.likelihood.negative_log_likelihood(y, y_pred)
-            if sample_weight is not None:
-                values = values * ops.reshape(ops.cast(sample_weight, values.dtype), (-1,))
-            nll = ops.mean(values)
+            weights = combined_weights(get_keras_mask(y_pred), sample_weight)
+            nll = ops.mean(self.likelihood.negative_log_likelihood(y, y_pred, weights))
         batch = ops.shape(tree.flatten(y_pred)[0])[0]
         divergence = self.kl_divergence()
         count = self._scale.num_train_examples.value
@@ -212,7 +212,7 @@ class BayesianModel(keras.Model):
         if isinstance(validation, tuple | list) and len(validation) > 1 and is_arrays(validation[0]):
             self._check(validation[0], validation[1])
         if num_train_examples is None:
-            num_train_examples = count_examples(x, bound.get("validation_split") or 0.0)
+            num_train_examples = count_examples(x, bound.get("validation_split") or 0.0, self._check_batch)
         if num_train_examples is None:
             raise ValueError(
                 "BayesianModel.fit: expected data with a known number of examples, or the argument "
@@ -246,6 +246,32 @@ class BayesianModel(keras.Model):
             raise ValueError(
                 f"expected as many labels as inputs, received: {len(labels)} labels, {len(arrays[0])} inputs"
             )
+
+    def _check_batch(self, x: Any, y: Any) -> None:
+        if y is None:
+            check_inputs(to_arrays(x, self), self, self.image_input)
+        else:
+            self._check(x, y)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Loss and metrics of the mean network, as in `keras.Model.evaluate`; arrays are checked first.
+
+        Raises:
+            ValueError: if inputs or labels are wrong.
+        """
+        if is_arrays(x):
+            self._check(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Outputs of the mean network, as in `keras.Model.predict`; arrays are checked first.
+
+        Raises:
+            ValueError: if inputs are wrong.
+        """
+        if is_arrays(x):
+            check_inputs(to_arrays(x, self), self, self.image_input)
+        return super().predict(x, *args, **kwargs)
 
     # Outputs.
 

@@ -1,10 +1,11 @@
-"""The two numbers of the scaling convention, as variables."""
+"""What scales the terms of the ELBO: N, the weight of the KL divergence, weights of examples and positions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+from keras import ops
 
 
 class ELBOScale(keras.layers.Layer):
@@ -31,3 +32,28 @@ def checked_kl_weight(value: float) -> float:
     if not 0.0 <= float(value) < float("inf"):
         raise ValueError(f"BayesianModel: expected kl_weight >= 0, received: kl_weight={value!r}")
     return float(value)
+
+
+def combined_weights(mask: Any, sample_weight: Any) -> Any:
+    """Factors of the terms of the likelihood.
+
+    Args:
+        mask: Keras mask of the outputs, `(batch, positions...)`, or `None`.
+        sample_weight: `(batch,)`, `(batch, 1)`, or one for each position, or `None`.
+
+    Returns:
+        Tensor `(batch,)` or `(batch, positions...)`, or `None` if there is neither.
+    """
+    if sample_weight is None:
+        return mask
+    weights = ops.cast(sample_weight, "float32")
+    try:
+        shape = tuple(weights.shape)
+    except ValueError:  # Class weights have no known rank on TensorFlow: they are one for each example.
+        shape = (None, 1)
+    if len(shape) == 2 and shape[1] == 1:
+        weights, shape = ops.reshape(weights, (-1,)), (None,)
+    if mask is None:
+        return weights
+    weights = ops.reshape(weights, (*ops.shape(weights), *(1,) * (len(mask.shape) - len(shape))))
+    return weights * ops.cast(mask, "float32")

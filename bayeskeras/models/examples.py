@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -134,7 +134,9 @@ def _inputs_and_labels(item: Any) -> tuple[Any, Any]:
     return item, None
 
 
-def count_examples(x: Any, validation_split: float = 0.0) -> int | None:
+def count_examples(
+    x: Any, validation_split: float = 0.0, check: Callable[[Any, Any], None] | None = None
+) -> int | None:
     """Number of training examples in what `fit` got, `None` if it cannot be known.
 
     Arrays are counted less the validation split, a torch `DataLoader` by its sampler, a `PyDataset` and a
@@ -144,6 +146,7 @@ def count_examples(x: Any, validation_split: float = 0.0) -> int | None:
     Args:
         x: the first argument of `fit`.
         validation_split: share of arrays that `fit` keeps for validation.
+        check: called with inputs and labels of each batch of a counting pass.
     """
     if is_arrays(x):
         nested = isinstance(x, dict) or (isinstance(x, list | tuple) and _is_nest(x))
@@ -152,9 +155,9 @@ def count_examples(x: Any, validation_split: float = 0.0) -> int | None:
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches is None:
             return None
-        return sum(_batch_length(x[i]) for i in range(x.num_batches))
+        return sum(_batch_length(x[i], check) for i in range(x.num_batches))
     if hasattr(x, "cardinality"):  # tf.data.Dataset: -1 is infinite, -2 unknown.
-        return sum(_batch_length(batch) for batch in x) if int(x.cardinality()) >= 0 else None
+        return sum(_batch_length(batch, check) for batch in x) if int(x.cardinality()) >= 0 else None
     sampler = getattr(x, "sampler", None)  # torch.utils.data.DataLoader
     try:
         return len(sampler) if sampler is not None and x.batch_size is not None else None
@@ -162,5 +165,8 @@ def count_examples(x: Any, validation_split: float = 0.0) -> int | None:
         return None
 
 
-def _batch_length(batch: Any) -> int:
-    return int(tree.flatten(_inputs_and_labels(batch)[0])[0].shape[0])
+def _batch_length(batch: Any, check: Callable[[Any, Any], None] | None) -> int:
+    inputs, labels = _inputs_and_labels(batch)
+    if check is not None:
+        check(inputs, labels)
+    return int(tree.flatten(inputs)[0].shape[0])

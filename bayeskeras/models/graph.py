@@ -10,6 +10,7 @@ from keras import tree
 
 from bayeskeras.layers import MCDropout, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
+from bayeskeras.layers.masks import get_keras_mask, set_keras_mask
 
 Tensor = Any
 
@@ -94,13 +95,13 @@ class SplitGraph:
         values = dict(zip(map(id, self.inputs), inputs, strict=True))
         self._run(self.prefix, values)
         frontier = [values[id(tensor)] for tensor in self.frontier]
-        return frontier, [getattr(tensor, "_keras_mask", None) for tensor in frontier]
+        return frontier, [get_keras_mask(tensor) for tensor in frontier]
 
     def run_suffix(self, frontier: list[Tensor], masks: list[Tensor | None]) -> list[Tensor]:
         """Flat outputs of the model for values of `frontier` and their masks."""
         for tensor, mask in zip(frontier, masks, strict=True):
             if mask is not None:
-                tensor._keras_mask = mask
+                set_keras_mask(tensor, mask)
         values = dict(zip(map(id, self.frontier), frontier, strict=True))
         self._run(self.suffix, values)
         return [values[id(tensor)] for tensor in self.outputs]

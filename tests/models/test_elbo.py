@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import bayeskeras as bk
 from bayeskeras import BayesianModel, bayesianize
 from bayeskeras.layers import MAP, MeanField
 from bayeskeras.likelihoods import Normal, StudentT
@@ -266,3 +267,28 @@ def test_kl_weight_takes_effect_between_epochs() -> None:
     kl = kl_by_hand(model)
     assert losses[2] - losses[0] == pytest.approx(0.2 * kl, rel=0.2)
     assert losses[1] - losses[0] == pytest.approx(0.1 * kl, rel=0.4)
+
+
+def sequence_model() -> bk.BayesianModel:
+    ids = keras.Input((5,), dtype="int32")
+    x = keras.layers.Embedding(7, 4, mask_zero=True)(ids)
+    x = bk.layers.MeanField(keras.layers.LSTM(3, return_sequences=True))(x)
+    return bk.BayesianModel(ids, keras.layers.Dense(2)(x), likelihood="categorical")
+
+
+def test_masked_positions_do_not_count_and_weights_of_positions_do() -> None:
+    model = sequence_model()
+    model.compile(optimizer="sgd")
+    ids, labels = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]]), np.ones((2, 5), int)
+    logits = model.predict(ids, verbose=0).astype(np.float64)
+    terms = np.log(np.exp(logits).sum(-1)) - logits[..., 1]
+    masked = terms * (ids > 0)
+    assert model.evaluate(ids, labels, verbose=0, return_dict=True)["nll"] == pytest.approx(
+        masked.sum(1).mean(), rel=1e-5
+    )
+    weights = np.array([[1.0, 0.5, 9.0, 9.0, 9.0], [2.0, 0.0, 1.0, 1.0, 9.0]], np.float32)
+    scores = model.evaluate(ids, labels, sample_weight=weights, verbose=0, return_dict=True)
+    assert scores["nll"] == pytest.approx((masked * weights).sum(1).mean(), rel=1e-5)
+    per_example = np.array([2.0, 1.0], np.float32)
+    scores = model.evaluate(ids, labels, sample_weight=per_example, verbose=0, return_dict=True)
+    assert scores["nll"] == pytest.approx((masked.sum(1) * per_example).mean(), rel=1e-5)
