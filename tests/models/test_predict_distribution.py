@@ -314,7 +314,9 @@ def test_bytes_are_scaled() -> None:
     np.testing.assert_allclose(model.evaluate(grey, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-4)
 
 
-def test_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # A loaded machine takes longer than the usual three seconds to compile.
+    monkeypatch.setattr("bayeskeras.models.progress.PATIENCE", 600.0)
     model = dense()
     x = classes(8)[0]
     model.predict_distribution(x, 3, batch_size=4)
