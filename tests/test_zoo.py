@@ -144,3 +144,16 @@ def test_presets_that_come_with_the_library_are_whole_and_listed() -> None:
 
 def test_leaderboard_is_up_to_date() -> None:
     assert (ROOT / "zoo" / "README.md").read_text() == leaderboard_text(bk.zoo.list(ROOT / "zoo"))
+
+
+def test_where_a_training_writes_to(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recipe.parent.parent)
+    here = recipe.parent.parent.resolve()
+    assert bk.zoo.target_folder(recipe) == bk.zoo.target_folder(recipe.parent) == recipe.parent.resolve()
+    assert bk.zoo.target_folder("lenet_map_digits") == here / "lenet_map_digits"
+    # What a killed training of a built-in preset leaves must not lead back to the installed one.
+    (here / "lenet_map_digits" / ".training").mkdir(parents=True)
+    assert bk.zoo.target_folder("lenet_map_digits") == here / "lenet_map_digits"
+    assert preset_folder.find("lenet_map_digits") == preset_folder.built_in()["lenet_map_digits"]
+    with pytest.raises(ValueError, match="config.json"):
+        preset_folder.find(here / "lenet_map_digits")
