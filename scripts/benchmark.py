@@ -1,6 +1,6 @@
 """Speed of one variational LeNet beside plain Keras and tensorflow-probability, as ratios of one run.
 
-    python scripts/benchmark.py [--quick] [--memory]
+    python scripts/benchmark.py [--quick] [--memory] [--rounds 7] [--steps 60] [--draws 50]
 
 All competitors run in turn, several rounds, in one process; a ratio is the median over rounds of the ratio
 within a round, so that what else the machine does falls on both sides. Results go to results/benchmark.json
@@ -247,7 +247,7 @@ def write_page(result: dict[str, Any]) -> None:
     lines = [
         "# Benchmarks",
         "",
-        "Made by `python scripts/benchmark.py --memory`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, all",
+        f"Made by `{result['command']}`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, all",
         f"in one run on {result['machine']} with the {result['backend']} backend. Ratios are medians over rounds;",
         "read them, not the absolute speeds, which depend on the machine.",
         "",
@@ -269,8 +269,13 @@ def main() -> None:
         "--quick", action="store_true", help="few rounds, under two minutes; no page is written"
     )
     parser.add_argument("--memory", action="store_true", help="measure peak memory too (several minutes)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each race")
+    parser.add_argument("--steps", type=int, default=60, help="training steps of a round")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="draws T of a predictive distribution")
     arguments = parser.parse_args()
-    rounds, steps, draws = (2, 10, 10) if arguments.quick else (7, 60, DRAWS)
+    rounds, steps, draws = arguments.rounds, arguments.steps, arguments.draws
+    if arguments.quick:
+        rounds, steps, draws = 2, 10, 10
     keras.utils.set_random_seed(0)
     speeds, rows = training(rounds, steps)
     more_speeds, more_rows = prediction(rounds, draws)
@@ -283,6 +288,7 @@ def main() -> None:
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+        "command": " ".join(["python", "scripts/benchmark.py", *sys.argv[1:]]),
         "ratios": rows,
         "speeds": {**speeds, **more_speeds},
     }
