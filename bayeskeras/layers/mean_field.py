@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from bayeskeras import random
 from bayeskeras.layers.draws import Draw, Stochastic
 from bayeskeras.layers.kinds import LinearKind, linear_kind
 from bayeskeras.layers.rerun import rerun
@@ -19,8 +20,9 @@ ESTIMATORS = ("auto", "weight", "local", "flipout")
 #: Default of `initial_stddev`, as a fraction of `1 / sqrt(fan_in)`.
 INITIAL_FRACTION = 0.05
 
-#: Floor under the relative variance of `"local"`, by compute type: its root has a finite gradient.
-_FLOOR = {"float16": 1e-6, "bfloat16": 1e-12, "float32": 1e-20, "float64": 1e-40}
+#: Floor under the variance of `"local"`, by compute type, so that its root has a finite derivative. (In float16
+#: the variance is relative: see `_in_range_of_float16`.)
+_FLOOR = {"float16": 1e-6, "bfloat16": 1e-30, "float32": 1e-30, "float64": 1e-30}
 _TINY = 1e-30
 
 
@@ -160,8 +162,7 @@ class MeanField(WeightPosterior, Stochastic):
     def _deviations(self) -> list[Tensor]:
         """`stddev * eps` for each kernel."""
         return [
-            ops.exp(log_stddev.value)
-            * keras.random.normal(log_stddev.shape, dtype=log_stddev.dtype, seed=self.seed_generator)
+            ops.exp(log_stddev.value) * random.normal(log_stddev.shape, log_stddev.dtype, self.seed_generator)
             for log_stddev in self._log_stddevs
         ]
 
@@ -201,46 +202,56 @@ class MeanField(WeightPosterior, Stochastic):
         return self._run(values, attributes, *args, **kwargs)
 
     def _local(self, kind: LinearKind, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Draw the output: `f(x, mean) - c sqrt(f(x^2, (stddev / c)^2)) eps` with c the largest stddev.
-
-        With c, float16 does not underflow, and the floor under the root, which keeps its gradient finite
-        where the variance is 0, adds nothing when all stddevs are 0. In float16 the inputs are scaled in the
-        same way, as their squares leave its range sooner than they do.
-        """
+        """Draw the output: `f(x, mean) + sqrt(f(x^2, stddev^2)) eps`."""
         mean = self._mean(inputs, *args, **kwargs)
         stddevs = [ops.exp(log_stddev.value) for log_stddev in self._log_stddevs]
+        scale = None
+        if self.compute_dtype == "float16":
+            inputs, stddevs, scale = self._in_range_of_float16(kind, inputs, stddevs)
         if kind.input_axes is not None:
-            inputs = ops.convert_to_tensor(inputs)
-            half = self.compute_dtype == "float16"
-            inputs = ops.cast(inputs, "float32" if half else self.compute_dtype)
-            if half:
-                reach = ops.stop_gradient(ops.maximum(ops.max(ops.abs(inputs)), _TINY))
-                inputs = inputs / reach
-                stddevs = [
-                    stddev if kernel.name.endswith("bias") else stddev * reach
-                    for kernel, stddev in zip(self.kernels, stddevs, strict=True)
-                ]
-            inputs = ops.cast(ops.square(inputs), self.compute_dtype)
-        scale = ops.stop_gradient(ops.max(ops.stack([ops.max(stddev) for stddev in stddevs])))
-        values = [
-            (kernel, ops.square(stddev / ops.maximum(scale, _TINY)))
-            for kernel, stddev in zip(self.kernels, stddevs, strict=True)
-        ]
-        variance = self._noise(values, inputs, *args, **kwargs)
+            inputs = ops.square(ops.cast(ops.convert_to_tensor(inputs), self.compute_dtype))
+        values = [(kernel, ops.square(stddev)) for kernel, stddev in zip(self.kernels, stddevs, strict=True)]
+        # Rounding can leave a variance a little below 0: no noise there, and no gradient.
+        variance = ops.relu(self._noise(values, inputs, *args, **kwargs))
         dtype = keras.backend.standardize_dtype(variance.dtype)
-        root = ops.sqrt(ops.maximum(variance, _FLOOR[dtype]))
-        noise = keras.random.normal(ops.shape(mean), dtype=dtype, seed=self.seed_generator)
-        return mean - ops.cast(scale, dtype) * root * noise
+        half_noise = random.normal(ops.shape(mean), dtype, self.seed_generator, stddev=0.5)
+        rate = ops.stop_gradient(half_noise * ops.rsqrt(variance + _FLOOR[dtype]))
+        # The noise is 2 rate variance and its derivative rate: one product, where a square root needs four.
+        noise = variance * rate
+        if scale is not None:
+            noise = noise * ops.cast(scale, dtype)
+        return mean + ops.stop_gradient(noise) + noise
+
+    def _in_range_of_float16(
+        self, kind: LinearKind, inputs: Tensor, stddevs: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Inputs divided by the largest of them, stddevs by the largest of what is left, and that scale.
+
+        The squares of both leave the range of float16 sooner than they do themselves.
+        """
+        if kind.input_axes is not None:
+            inputs = ops.cast(ops.convert_to_tensor(inputs), "float32")
+            reach = ops.stop_gradient(ops.maximum(ops.max(ops.abs(inputs)), _TINY))
+            inputs = inputs / reach
+            stddevs = [
+                stddev if kernel.name.endswith("bias") else stddev * reach
+                for kernel, stddev in zip(self.kernels, stddevs, strict=True)
+            ]
+        scale = ops.stop_gradient(ops.max(ops.stack([ops.max(stddev) for stddev in stddevs])))
+        return inputs, [stddev / ops.maximum(scale, _TINY) for stddev in stddevs], scale
 
     def _flipout(self, kind: LinearKind, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """Noise with flipped signs. (Subtracted, as a sum meets a bug of oneDNN under TensorFlow.)"""
+        """Noise with flipped signs."""
         mean = self._mean(inputs, *args, **kwargs)
         if kind.input_axes is not None:
             inputs = ops.cast(ops.convert_to_tensor(inputs), self.compute_dtype)
             inputs = inputs * self._signs(inputs, kind.input_axes)
         values = list(zip(self.kernels, self._deviations(), strict=True))
         noise = self._noise(values, inputs, *args, **kwargs)
-        return mean - noise * self._signs(mean, kind.output_axes)
+        noise = noise * self._signs(mean, kind.output_axes)
+        # A sum fuses with a convolution; behind the product of two matrices it meets a bug of oneDNN under
+        # TensorFlow ("has an empty op name"), which leaves the whole step unoptimised.
+        return mean - noise if len(mean.shape) == 2 else mean + noise
 
     def _signs(self, tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
         """Random signs +1 and -1 that vary over the batch and `axes`, with size 1 on the other axes."""

@@ -90,6 +90,11 @@ class SplitGraph:
         """Whether the suffix is dense layers and element-wise ones: several draws then run in one call."""
         return all(isinstance(_inner(node.operation), _SMALL) for node in self.suffix)
 
+    @property
+    def suffix_width(self) -> int:
+        """Sum of the sizes of the last axes of all that the suffix makes."""
+        return sum(int(tensor.shape[-1] or 1) for node in self.suffix for tensor in node.outputs)
+
     def run_prefix(self, inputs: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
         """Values of `frontier`, and their masks, for the flat inputs of the model."""
         values = dict(zip(map(id, self.inputs), inputs, strict=True))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops, tree
+from keras import ops
 
 from bayeskeras.layers.draws import draw_scope, stochastic_layers
 from bayeskeras.models.compiled import compiled
@@ -22,8 +23,11 @@ Tensor = Any
 #: Memory for what the deterministic prefix makes of a block of inputs, in bytes.
 BYTE_BUDGET = 256 * 2**20
 
-#: Draws of one compiled call, where the network after the prefix is small.
-DRAWS_PER_CALL = 10
+#: What one compiled call takes, where the network after the prefix is small: draws, rows of inputs, and memory
+#: for the drawn weights and all activations, in bytes.
+DRAWS_PER_CALL = 25
+ROWS_PER_CALL = 2048
+CALL_BUDGET = 64 * 2**20
 
 
 class PredictionEngine:
@@ -31,8 +35,8 @@ class PredictionEngine:
 
     A draw is a list of (variable, value). The mean network is compiled once, with the values as inputs. The
     longest deterministic prefix of the network runs once for a block of inputs; the rest runs draw by draw,
-    each draw on all batches of the block, and where the rest is a few dense layers, several draws run in one
-    call. So the result does not depend on the batch size.
+    each draw on all batches of the block. Where the rest is a few dense layers, one call takes several draws
+    and batches. So the result does not depend on the batch size.
 
     Draw t of a seed comes from a hash of (seed, t): the streams of neighbouring seeds have nothing in common
     on any backend, and draw t is the same whatever the number of draws.
@@ -51,7 +55,7 @@ class PredictionEngine:
         self._drawn = list({id(variable): variable for variable in drawn}.values())
         self._several = bool(self._layers) and self._graph.rest_is_small
         self._prefix = compiled(self._run_prefix, self._variables)
-        self._sample = compiled(self._run_sample, self._variables)
+        self._samplers: dict[int, Callable[[Tensor], list[Tensor]]] = {}
         self._suffix = compiled(self._run_suffix, self._variables)
 
     @property
@@ -61,6 +65,15 @@ class PredictionEngine:
 
     def _run_prefix(self, inputs: list[Tensor]) -> Any:
         return self._graph.run_prefix(self._model.standardize(inputs))
+
+    def _sample(self, seed: int, draws: range) -> list[Tensor]:
+        """Values of the drawn variables, with a leading axis of draws."""
+        if not self._layers:
+            return []
+        # A function for each number of draws, as TensorFlow would make an unknown one of several.
+        if len(draws) not in self._samplers:
+            self._samplers[len(draws)] = compiled(self._run_sample, self._variables)
+        return self._samplers[len(draws)](ops.convert_to_tensor(self._seeds(seed, draws)))
 
     def _run_sample(self, seeds: Tensor) -> list[Tensor]:
         """Values of the drawn variables, with a leading axis of draws, for seeds `(draws, layers, 2)`."""
@@ -144,41 +157,123 @@ class PredictionEngine:
             return parameters
         return {name: np.broadcast_to(v, (num_samples, *v.shape[1:])) for name, v in parameters.items()}
 
-    def _blocks(self, batches: Iterable[list[Array]]) -> Iterator[list[tuple[int, Any]]]:
-        """Batches after the prefix, grouped under the byte budget: lists of (number of inputs, values)."""
-        block: list[tuple[int, Any]] = []
+    def _blocks(self, batches: Iterable[list[Array]]) -> Iterator[list[_Batch]]:
+        """Batches after the prefix, grouped under the byte budget."""
+        block: list[_Batch] = []
         size = length = 0
-        for batch in batches:
-            count = len(batch[0])
+        for arrays in batches:
+            count = len(arrays[0])
             length = max(length, count)
-            values = self._prefix([ops.convert_to_tensor(_pad(array, length)) for array in batch])
-            block.append((count, values))
-            size += sum(math.prod(t.shape) * 4 for t in tree.flatten(values) if t is not None)
+            values = self._prefix([ops.convert_to_tensor(_pad(array, length)) for array in arrays])
+            batch = _Batch([count], length, *values)
+            block.append(batch)
+            size += batch.size
             if size >= BYTE_BUDGET:
-                yield block
+                yield self._grouped(block)
                 block, size = [], 0
         if block:
-            yield block
+            yield self._grouped(block)
+
+    def _grouped(self, block: list[_Batch]) -> list[_Batch]:
+        """The block in larger batches, where the network after the prefix is small."""
+        if not self._several:
+            return block
+        grouped = []
+        while block:
+            first = block[0]
+            number = 1
+            while (
+                number < len(block)
+                and block[number].length == first.length
+                and (number + 1) * first.positions <= ROWS_PER_CALL
+            ):
+                number += 1
+            grouped.append(_Batch.concatenate(block[:number]))
+            del block[:number]
+        return grouped
+
+    def _draws_per_call(self, block: list[_Batch], num_samples: int) -> int:
+        """How many draws one call takes: a few calls of equal size make `num_samples`."""
+        if not self._several:
+            return 1
+        weights = sum(math.prod(variable.shape) for variable in self._drawn)
+        activations = self._graph.suffix_width * max(batch.positions for batch in block)
+        most = CALL_BUDGET // (4 * (weights + activations))
+        most = max(1, min(DRAWS_PER_CALL, most, num_samples))
+        return math.ceil(num_samples / math.ceil(num_samples / most))
 
     def _draws_of(
-        self, block: list[tuple[int, Any]], num_samples: int, seed: int, progress: Progress
+        self, block: list[_Batch], num_samples: int, seed: int, progress: Progress
     ) -> Iterator[dict[str, Array]]:
         """Parameters `(draws, n, ...)` of a block of n inputs, a few draws at a time."""
         total = num_samples if self.is_random else 1
-        step = DRAWS_PER_CALL if self._several else 1
+        step = self._draws_per_call(block, total)
         for start in range(0, total, step):
             wanted = min(step, total - start)
-            values: list[Tensor] = []
-            if self._layers:
-                values = self._sample(ops.convert_to_tensor(self._seeds(seed, range(start, start + step))))
+            values = self._sample(seed, range(start, start + step))
             outputs = []
-            for count, (frontier, masks) in block:
-                parameters = self._suffix(values, frontier, masks)
-                outputs.append(
-                    {name: ops.convert_to_numpy(v)[:wanted, :count] for name, v in parameters.items()}
+            for batch in block:
+                parameters = self._suffix(values, batch.frontier, batch.masks)
+                outputs += batch.split(
+                    {name: ops.convert_to_numpy(v)[:wanted] for name, v in parameters.items()}
                 )
-                progress.advance(count * wanted)
+                progress.advance(sum(batch.counts) * wanted)
             yield _join(outputs, axis=1)
+
+
+@dataclass
+class _Batch:
+    """Inputs after the prefix.
+
+    Attributes:
+        counts: numbers of inputs in the batches that it was made of; each is padded to `length` rows.
+        length: rows of each.
+        frontier: tensors that the rest of the network takes.
+        masks: Keras masks of these, or `None`.
+    """
+
+    counts: list[int]
+    length: int
+    frontier: list[Tensor]
+    masks: list[Tensor | None]
+
+    @property
+    def size(self) -> int:
+        """Memory of all tensors, in bytes."""
+        tensors = [tensor for tensor in self.frontier + self.masks if tensor is not None]
+        return sum(math.prod(tensor.shape) * 4 for tensor in tensors)
+
+    @property
+    def positions(self) -> int:
+        """Rows of the matrices that a dense layer makes of the tensors."""
+        return max(math.prod(tensor.shape[:-1]) for tensor in self.frontier)
+
+    @classmethod
+    def concatenate(cls, batches: list[_Batch]) -> _Batch:
+        """One batch of several of the same length."""
+        if len(batches) == 1:
+            return batches[0]
+        counts = [count for batch in batches for count in batch.counts]
+        frontier = [
+            ops.concatenate(list(tensors)) for tensors in zip(*(b.frontier for b in batches), strict=True)
+        ]
+        masks = [
+            None if tensors[0] is None else ops.concatenate(list(tensors))
+            for tensors in zip(*(b.masks for b in batches), strict=True)
+        ]
+        return cls(counts, batches[0].length, frontier, masks)
+
+    def split(self, parameters: dict[str, Array]) -> list[dict[str, Array]]:
+        """Parameters `(draws, rows, ...)` of each batch that this one was made of, without the padding."""
+        starts = range(0, len(self.counts) * self.length, self.length)
+        if all(count == self.length for count in self.counts[:-1]):  # Nothing to cut out between them.
+            starts, counts = range(1), [sum(self.counts)]
+        else:
+            counts = self.counts
+        return [
+            {name: value[:, start : start + count] for name, value in parameters.items()}
+            for start, count in zip(starts, counts, strict=True)
+        ]
 
 
 def _join(parts: list[dict[str, Array]], axis: int) -> dict[str, Array]:

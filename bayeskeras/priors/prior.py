@@ -9,6 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from bayeskeras import random
+
 Tensor = Any
 
 
@@ -81,7 +83,7 @@ class Prior(keras.layers.Layer):
         Returns:
             Scalar, in nats.
         """
-        noise = keras.random.normal(self.shape, dtype=self.variable_dtype, seed=seed)
+        noise = random.normal(self.shape, self.variable_dtype, seed)
         weights = mean + ops.exp(log_stddev) * noise
         entropy = ops.sum(log_stddev) + 0.5 * math.prod(self.shape) * math.log(2 * math.pi * math.e)
         return -entropy - ops.sum(self.log_prob(weights))

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from bayeskeras.layers import MeanField
+from bayeskeras.models.compiled import compiled
 from tests import kit
 
 MOMENTS = [
@@ -169,3 +170,23 @@ def test_auto_takes_the_best_valid_estimator() -> None:
         np.testing.assert_array_equal(
             kit.to_numpy(automatic(inputs, training=True)), kit.to_numpy(explicit(inputs, training=True))
         )
+
+
+@pytest.mark.parametrize("estimator", ["weight", "local", "flipout"])
+@pytest.mark.parametrize("name", ["dense", "conv2d_strides_same", "conv1d_causal", "dense_rank_3"])
+def test_without_noise_a_compiled_call_of_training_is_the_plain_layer(name: str, estimator: str) -> None:
+    """The activation is in the graph, so that the compiler may fuse it with the sum of mean and noise."""
+    kind = kit.LAYER_KINDS[name]
+    arguments = {**kind.arguments, "activation": "relu"}
+    kind = kit.LayerKind(kind.layer, arguments, kind.shapes, kind.estimators, kind.vocabulary)
+    wrapped, plain = kit.build(
+        lambda layer: MeanField(layer, estimator=estimator, initial_stddev=0.0, seed=3), kind
+    )
+    inputs = [ops.convert_to_tensor(value) for value in kind.inputs(4)]
+    call = compiled(
+        lambda *values: wrapped(*values, training=True),
+        [*wrapped.variables, wrapped.seed_generator.state],
+    )
+    expected = kit.to_numpy(plain(*inputs))
+    assert (expected > 0).any() and (expected == 0).any()
+    np.testing.assert_allclose(kit.to_numpy(call(*inputs)), expected, rtol=1e-5, atol=1e-6)

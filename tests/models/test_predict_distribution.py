@@ -9,6 +9,7 @@ import pytest
 
 from bayeskeras import BayesianModel, PredictiveDistribution, bayesianize
 from bayeskeras.layers import MCDropout, MeanField
+from bayeskeras.models import prediction
 from tests.models.networks import arrays, classes, convolutional, dense, dropout, logits_of, perturb
 
 L = keras.layers
@@ -96,6 +97,31 @@ def test_invariances(name: str) -> None:
     for variable, before in zip(model.variables, state, strict=True):
         np.testing.assert_array_equal(variable.numpy(), before)
     np.testing.assert_allclose(logits_of(model, x), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dropout", "dense"])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"CALL_BUDGET": 1},
+        {"DRAWS_PER_CALL": 4, "ROWS_PER_CALL": 8},
+        {"ROWS_PER_CALL": 15, "BYTE_BUDGET": 200},
+    ],
+    ids=lambda limits: "-".join(limits),
+)
+def test_how_calls_are_grouped_does_not_matter(
+    name: str, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x = made(name)
+    reference = parameters(model.predict_distribution(x, 11, seed=0))
+    uneven = [x[:7], x[7:10], x[10:]]
+    for limit, value in limits.items():
+        monkeypatch.setattr(prediction, limit, value)
+    for inputs, batch_size in ((x, 3), (x, 5), (uneven, 512), (uneven, 4)):
+        other = model.predict_distribution(iter(inputs) if inputs is uneven else x, 11, batch_size, seed=0)
+        np.testing.assert_allclose(parameters(other), reference, atol=1e-5)
+        moments = model.predict_distribution(x, 11, batch_size, seed=0, keep_samples=False)
+        np.testing.assert_allclose(moments.mean(), other.mean(), atol=1e-6)
 
 
 def test_same_seed_same_result_in_a_new_model_object() -> None:
