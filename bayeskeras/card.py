@@ -32,7 +32,7 @@ def card_text(name: str, recipe: Recipe, record: dict[str, Any], config: dict[st
         config: contents of `config.json`.
     """
     information = datasets.info(recipe.dataset)
-    test, training = record["test"], record["training"]
+    test, training = record[recipe.evaluation_split], record["training"]
     mean = test.get("mean_network", {})
     rows = [
         ("accuracy", "accuracy"),
@@ -53,7 +53,8 @@ def card_text(name: str, recipe: Recipe, record: dict[str, Any], config: dict[st
         "distribution = model.predict_distribution(x, num_samples=50, seed=0)",
         "```",
         "",
-        f"Test set, {test['examples']:,} examples, T = {test['num_samples']}, seed {test['seed']}:",
+        f"{recipe.evaluation_split.capitalize()} set, {test['examples']:,} examples, T = {test['num_samples']},"
+        f" seed {test['seed']}:",
         "",
         "| score | posterior predictive | mean network |",
         "|---|---|---|",

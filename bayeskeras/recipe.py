@@ -149,6 +149,11 @@ class Recipe:
         return model
 
     @property
+    def evaluation_split(self) -> str:
+        """What a preset is scored on: `"validation"` if that was left out of training, else `"test"`."""
+        return "validation" if self.training["train_split"] == "train_without_validation" else "test"
+
+    @property
     def is_augmented(self) -> bool:
         """Whether training images are shifted or mirrored."""
         return bool(self.training["shift"] or self.training["horizontal_flip"])

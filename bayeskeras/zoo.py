@@ -80,6 +80,9 @@ def load(preset: str | Path) -> BayesianModel:
 def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | str = "auto") -> BayesianModel:
     """Make a preset from its recipe: train, save, evaluate on the test set, write the card.
 
+    A recipe with `train_split = "train_without_validation"` is evaluated on the validation split, and not on
+    unknown inputs: so are settings to be compared (`scripts/compare_recipes.py`).
+
     Interrupted at any moment, even by kill -9, the next call goes on after the last complete epoch.
 
     Args:
@@ -145,7 +148,7 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
         }
     }
     trained = load(folder)
-    _write_metrics(folder, {**record, "test": _scores(trained, content)})
+    _write_metrics(folder, {**record, content.evaluation_split: _scores(trained, content)})
     checkpoints.clear()
     return trained
 
@@ -154,6 +157,8 @@ def evaluate(
     preset: str | Path, num_samples: int = NUM_SAMPLES, seed: int = 0, write: bool = False
 ) -> dict[str, Any]:
     """Score a preset on the test set of its recipe, and on unknown inputs if the recipe names some.
+
+    A preset that was trained without the validation split is scored on that instead.
 
     Args:
         preset: a built-in name or a folder.
@@ -176,10 +181,11 @@ def evaluate(
         ```
     """
     folder = preset_folder.find(preset)
-    scores = _scores(load(folder), Recipe.read(folder / RECIPE), num_samples, seed)
+    recipe = Recipe.read(folder / RECIPE)
+    scores = _scores(load(folder), recipe, num_samples, seed)
     if write:
         record = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        _write_metrics(folder, {**record, "test": scores})
+        _write_metrics(folder, {**record, recipe.evaluation_split: scores})
     return scores
 
 
@@ -187,9 +193,11 @@ class _Seconds(keras.callbacks.Callback):
     """Logs the seconds of each epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Log the time."""
         if logs is not None:
             logs["seconds"] = time.monotonic() - self._start
 
@@ -228,7 +236,7 @@ def _recipe_path(recipe: str | Path) -> Path:
 def _scores(
     model: BayesianModel, recipe: Recipe, num_samples: int = NUM_SAMPLES, seed: int = 0
 ) -> dict[str, Any]:
-    x, y = datasets.load(recipe.dataset, "test")
+    x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
     distribution = model.predict_distribution(x, num_samples=num_samples, seed=seed)
     scores: dict[str, Any] = {"num_samples": num_samples, "seed": seed, "examples": len(x)}
     scores.update(metrics.evaluate(distribution, y))
@@ -236,7 +244,7 @@ def _scores(
     scores["mean_network"] = {
         name: mean_network[name] for name in ("accuracy", "nll", "ece") if name in mean_network
     }
-    if recipe.unknown:
+    if recipe.unknown and recipe.evaluation_split == "test":
         unknown_x, _ = datasets.load(recipe.unknown, "test")
         unknown = model.predict_distribution(unknown_x, num_samples=num_samples, seed=seed)
         scores["unknown"] = recipe.unknown
@@ -274,7 +282,7 @@ def _write_metrics(folder: Path, record: dict[str, Any]) -> None:
 def _row(folder: Path) -> dict[str, Any]:
     record = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     recipe = Recipe.read(folder / RECIPE)
-    test = record["test"]
+    test = record[recipe.evaluation_split]
     row = {
         "name": folder.name,
         "task": datasets.info(recipe.dataset).task,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
 from bayeskeras.likelihoods.bernoulli import Bernoulli
 from bayeskeras.likelihoods.categorical import Categorical
 from bayeskeras.likelihoods.likelihood import Likelihood
 from bayeskeras.likelihoods.normal import Normal
 from bayeskeras.likelihoods.poisson import Poisson
 from bayeskeras.likelihoods.student_t import StudentT
+from bayeskeras.lookup import lookup
 
 _BY_NAME: dict[str, type[Likelihood]] = {
     "categorical": Categorical,
@@ -43,16 +42,4 @@ def get(identifier: str | dict[str, Any] | Likelihood) -> Likelihood:
         likelihoods.get("normal")  # Normal(stddev="learned")
         ```
     """
-    if isinstance(identifier, Likelihood):
-        return identifier
-    if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
-        return _BY_NAME[identifier.lower()]()
-    if isinstance(identifier, dict) and "class_name" in identifier:
-        likelihood = keras.saving.deserialize_keras_object(identifier)
-        if isinstance(likelihood, Likelihood):
-            return likelihood
-    names = ", ".join(repr(name) for name in _BY_NAME)
-    raise ValueError(
-        f"expected a likelihood: one of {names}, a Likelihood or its configuration, "
-        f"received: identifier={identifier!r}"
-    )
+    return lookup("likelihood", Likelihood, _BY_NAME, identifier)

@@ -17,17 +17,13 @@ from bayeskeras.layers.masks import get_keras_mask
 from bayeskeras.layers.weight_posterior import kl_layers
 from bayeskeras.models import preset_folder
 from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
-from bayeskeras.models.examples import batches_of, check_inputs, count_examples, is_arrays, to_arrays
+from bayeskeras.models.examples import check_inputs, count_examples, is_arrays, to_arrays
+from bayeskeras.models.predict import predict
 from bayeskeras.models.prediction import PredictionEngine
-from bayeskeras.models.progress import Progress
-from bayeskeras.moments import Moments
 from bayeskeras.predictive import PredictiveDistribution
 
 Array = np.ndarray
 Tensor = Any
-
-#: Inputs that one compiled call of `predict_distribution` takes, where the user does not say.
-BATCH_SIZE = 512
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.models")
@@ -112,6 +108,7 @@ class BayesianModel(keras.Model):
 
     @num_train_examples.setter
     def num_train_examples(self, value: int) -> None:
+        """Set N; a ValueError if it is not a positive integer."""
         if not value or value < 0 or value != int(value):
             raise ValueError(
                 "BayesianModel: expected num_train_examples to be a positive integer, "
@@ -126,6 +123,7 @@ class BayesianModel(keras.Model):
 
     @kl_weight.setter
     def kl_weight(self, value: float) -> None:
+        """Set the factor; a ValueError if it is negative."""
         self._kl_weight = checked_kl_weight(value)
         self.warm_up_kl(1.0)
 
@@ -324,59 +322,10 @@ class BayesianModel(keras.Model):
         """
         return self._predict(x, num_samples, batch_size, seed, keep_samples, verbose)[0]
 
-    def _predict(
-        self,
-        x: Any,
-        num_samples: int,
-        batch_size: int | None,
-        seed: int | None,
-        keep_samples: bool,
-        verbose: Any,
-    ) -> tuple[PredictiveDistribution, list[Array]]:
-        _check_positive_integer("num_samples", num_samples)
-        if batch_size is not None:
-            _check_positive_integer("batch_size", batch_size)
-        if seed is None:
-            seed = int(np.random.randint(2**31))
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(
-                f"predict_distribution: expected seed to be an integer >= 0, received: seed={seed!r}"
-            )
+    def _predict(self, *arguments: Any) -> tuple[PredictiveDistribution, list[Array]]:
         if not self._engine:
             self._engine.append(PredictionEngine(self))
-        engine = self._engine[0]
-        if not engine.is_random and not self.is_map:
-            raise ValueError(
-                f"predict_distribution: expected a model with stochastic layers, or one declared "
-                f'posterior="map"; received: model {self.name!r}, in which nothing is stochastic'
-            )
-        labels: list[Array] = []
-        total = None
-        if is_arrays(x):
-            arrays = to_arrays(x, self)
-            check_inputs(arrays, self, self.image_input)
-            total = len(arrays[0]) * (num_samples if engine.is_random else 1)
-            x = arrays
-
-        def batches() -> Any:
-            arrays = None
-            for arrays, y in batches_of(x, self, batch_size or BATCH_SIZE):
-                if total is None:
-                    check_inputs(arrays, self, self.image_input)
-                if y is not None:
-                    labels.append(y)
-                yield arrays
-            if arrays is None:
-                raise ValueError(
-                    f"expected at least one batch of inputs, received: an empty {type(x).__name__}"
-                )
-
-        progress = Progress(total, verbose)
-        result = engine.run(batches(), num_samples, int(seed), keep_samples, progress)
-        progress.close()
-        if isinstance(result, Moments):
-            return PredictiveDistribution.from_moments(self.likelihood, result), labels
-        return PredictiveDistribution(self.likelihood, result), labels
+        return predict(self, self._engine[0], *arguments)
 
     @property
     def is_map(self) -> bool:
@@ -461,10 +410,3 @@ class BayesianModel(keras.Model):
             "image_input": self.image_input,
             "kl_weight": self.kl_weight,
         }
-
-
-def _check_positive_integer(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(
-            f"predict_distribution: expected {name} to be an integer >= 1, received: {name}={value!r}"
-        )

@@ -93,7 +93,12 @@ class SplitGraph:
     @property
     def suffix_width(self) -> int:
         """Sum of the sizes of the last axes of all that the suffix makes."""
-        return sum(int(tensor.shape[-1] or 1) for node in self.suffix for tensor in node.outputs)
+        return _width([tensor for node in self.suffix for tensor in node.outputs])
+
+    @property
+    def output_width(self) -> int:
+        """Sum of the sizes of the last axes of the outputs."""
+        return _width(self.outputs)
 
     def run_prefix(self, inputs: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
         """Values of `frontier`, and their masks, for the flat inputs of the model."""
@@ -124,6 +129,10 @@ class SplitGraph:
             for alias, source in self._alias.items():
                 if source in values:
                     values[alias] = values[source]
+
+
+def _width(tensors: list[Any]) -> int:
+    return sum(int(tensor.shape[-1] or 1) for tensor in tensors)
 
 
 def _inner(operation: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,6 +13,7 @@ from keras import ops
 from bayeskeras.layers.draws import draw_scope, stochastic_layers
 from bayeskeras.models.compiled import compiled
 from bayeskeras.models.graph import SplitGraph
+from bayeskeras.models.prefix_batch import PrefixBatch
 from bayeskeras.models.progress import Progress
 from bayeskeras.moments import Moments
 
@@ -24,7 +24,8 @@ Tensor = Any
 BYTE_BUDGET = 256 * 2**20
 
 #: What one compiled call takes, where the network after the prefix is small: draws, rows of inputs, and memory
-#: for the drawn weights and all activations, in bytes.
+#: for the drawn weights and all activations, in bytes. (The outputs of a block, which are turned into moments
+#: in float64 and with copies, may take a quarter of `BYTE_BUDGET`.)
 DRAWS_PER_CALL = 25
 ROWS_PER_CALL = 2048
 CALL_BUDGET = 64 * 2**20
@@ -157,15 +158,15 @@ class PredictionEngine:
             return parameters
         return {name: np.broadcast_to(v, (num_samples, *v.shape[1:])) for name, v in parameters.items()}
 
-    def _blocks(self, batches: Iterable[list[Array]]) -> Iterator[list[_Batch]]:
+    def _blocks(self, batches: Iterable[list[Array]]) -> Iterator[list[PrefixBatch]]:
         """Batches after the prefix, grouped under the byte budget."""
-        block: list[_Batch] = []
+        block: list[PrefixBatch] = []
         size = length = 0
         for arrays in batches:
             count = len(arrays[0])
             length = max(length, count)
             values = self._prefix([ops.convert_to_tensor(_pad(array, length)) for array in arrays])
-            batch = _Batch([count], length, *values)
+            batch = PrefixBatch([count], length, *values)
             block.append(batch)
             size += batch.size
             if size >= BYTE_BUDGET:
@@ -174,36 +175,33 @@ class PredictionEngine:
         if block:
             yield self._grouped(block)
 
-    def _grouped(self, block: list[_Batch]) -> list[_Batch]:
+    def _grouped(self, block: list[PrefixBatch]) -> list[PrefixBatch]:
         """The block in larger batches, where the network after the prefix is small."""
         if not self._several:
             return block
-        grouped = []
-        while block:
-            first = block[0]
-            number = 1
-            while (
-                number < len(block)
-                and block[number].length == first.length
-                and (number + 1) * first.positions <= ROWS_PER_CALL
-            ):
-                number += 1
-            grouped.append(_Batch.concatenate(block[:number]))
-            del block[:number]
-        return grouped
+        groups: list[list[PrefixBatch]] = []
+        for batch in block:
+            fits = groups and batch.length == groups[-1][0].length
+            if fits and (len(groups[-1]) + 1) * batch.positions <= ROWS_PER_CALL:
+                groups[-1].append(batch)
+            else:
+                groups.append([batch])
+        return [PrefixBatch.concatenate(group) for group in groups]
 
-    def _draws_per_call(self, block: list[_Batch], num_samples: int) -> int:
+    def _draws_per_call(self, block: list[PrefixBatch], num_samples: int) -> int:
         """How many draws one call takes: a few calls of equal size make `num_samples`."""
         if not self._several:
             return 1
         weights = sum(math.prod(variable.shape) for variable in self._drawn)
-        activations = self._graph.suffix_width * max(batch.positions for batch in block)
-        most = CALL_BUDGET // (4 * (weights + activations))
-        most = max(1, min(DRAWS_PER_CALL, most, num_samples))
+        positions = [batch.positions for batch in block]
+        of_call = 4 * (weights + self._graph.suffix_width * max(positions))
+        of_block = 4 * self._graph.output_width * sum(positions)
+        most = min(DRAWS_PER_CALL, CALL_BUDGET // of_call, BYTE_BUDGET // (4 * of_block))
+        most = max(1, min(most, num_samples))
         return math.ceil(num_samples / math.ceil(num_samples / most))
 
     def _draws_of(
-        self, block: list[_Batch], num_samples: int, seed: int, progress: Progress
+        self, block: list[PrefixBatch], num_samples: int, seed: int, progress: Progress
     ) -> Iterator[dict[str, Array]]:
         """Parameters `(draws, n, ...)` of a block of n inputs, a few draws at a time."""
         total = num_samples if self.is_random else 1
@@ -219,61 +217,6 @@ class PredictionEngine:
                 )
                 progress.advance(sum(batch.counts) * wanted)
             yield _join(outputs, axis=1)
-
-
-@dataclass
-class _Batch:
-    """Inputs after the prefix.
-
-    Attributes:
-        counts: numbers of inputs in the batches that it was made of; each is padded to `length` rows.
-        length: rows of each.
-        frontier: tensors that the rest of the network takes.
-        masks: Keras masks of these, or `None`.
-    """
-
-    counts: list[int]
-    length: int
-    frontier: list[Tensor]
-    masks: list[Tensor | None]
-
-    @property
-    def size(self) -> int:
-        """Memory of all tensors, in bytes."""
-        tensors = [tensor for tensor in self.frontier + self.masks if tensor is not None]
-        return sum(math.prod(tensor.shape) * 4 for tensor in tensors)
-
-    @property
-    def positions(self) -> int:
-        """Rows of the matrices that a dense layer makes of the tensors."""
-        return max(math.prod(tensor.shape[:-1]) for tensor in self.frontier)
-
-    @classmethod
-    def concatenate(cls, batches: list[_Batch]) -> _Batch:
-        """One batch of several of the same length."""
-        if len(batches) == 1:
-            return batches[0]
-        counts = [count for batch in batches for count in batch.counts]
-        frontier = [
-            ops.concatenate(list(tensors)) for tensors in zip(*(b.frontier for b in batches), strict=True)
-        ]
-        masks = [
-            None if tensors[0] is None else ops.concatenate(list(tensors))
-            for tensors in zip(*(b.masks for b in batches), strict=True)
-        ]
-        return cls(counts, batches[0].length, frontier, masks)
-
-    def split(self, parameters: dict[str, Array]) -> list[dict[str, Array]]:
-        """Parameters `(draws, rows, ...)` of each batch that this one was made of, without the padding."""
-        starts = range(0, len(self.counts) * self.length, self.length)
-        if all(count == self.length for count in self.counts[:-1]):  # Nothing to cut out between them.
-            starts, counts = range(1), [sum(self.counts)]
-        else:
-            counts = self.counts
-        return [
-            {name: value[:, start : start + count] for name, value in parameters.items()}
-            for start, count in zip(starts, counts, strict=True)
-        ]
 
 
 def _join(parts: list[dict[str, Array]], axis: int) -> dict[str, Array]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 
+#: The configuration of weights that are about to be put in place: while it is there, either it or `CONFIG` fits.
+NEXT_CONFIG = ".next.config.json"
+
 
 def built_in() -> dict[str, Path]:
     """Folders of the presets that come with the library, by name."""
@@ -56,7 +59,7 @@ def find(preset: str | Path) -> Path:
 
 
 def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> None:
-    """Write configuration and weights of `model`, each file whole or not at all.
+    """Write configuration and weights of `model`. A kill at any moment leaves the old preset or the new one.
 
     Args:
         model: a `BayesianModel`.
@@ -80,8 +83,9 @@ def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> No
             "model": serialized,
         }
         config["sha256"] = config_digest(config)
+        write_text(folder / NEXT_CONFIG, json.dumps(config, indent=1) + "\n")
         os.replace(weights, folder / WEIGHTS)
-        write_text(folder / CONFIG, json.dumps(config, indent=1) + "\n")
+        os.replace(folder / NEXT_CONFIG, folder / CONFIG)
 
 
 def load(preset: str | Path) -> BayesianModel:
@@ -92,31 +96,43 @@ def load(preset: str | Path) -> BayesianModel:
     """
     folder = find(preset)
     config = read_config(folder)
+    model = keras.saving.deserialize_keras_object(config["model"], safe_mode=True)
+    model.load_weights(folder / WEIGHTS)
+    return model
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of the weights in a folder, after both were checked.
+
+    Raises:
+        ValueError: if a file is missing, truncated or edited.
+    """
+    config = _read_checked(folder, CONFIG)
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise ValueError(f"preset {folder.name!r}: expected the file {WEIGHTS}, received: no such file")
     digest = file_digest(weights)
+    if digest != config["weights"]["sha256"] and (folder / NEXT_CONFIG).is_file():
+        config = _read_checked(folder, NEXT_CONFIG)  # The save was killed between its last two steps.
     if digest != config["weights"]["sha256"]:
         raise ValueError(
             f"preset {folder.name!r}: {WEIGHTS} is damaged or was edited: expected sha256 "
             f"{config['weights']['sha256']}, received: {digest}"
         )
-    model = keras.saving.deserialize_keras_object(config["model"], safe_mode=True)
-    model.load_weights(weights)
-    return model
+    return config
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The checked contents of `config.json`."""
+def _read_checked(folder: Path, file: str) -> dict[str, Any]:
+    """The contents of a configuration file that fit their own digest."""
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / file).read_text(encoding="utf-8"))
         recorded = config["sha256"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"preset {folder.name!r}: {CONFIG} is damaged or was edited: {error}") from error
+        raise ValueError(f"preset {folder.name!r}: {file} is damaged or was edited: {error}") from error
     digest = config_digest(config)
     if digest != recorded:
         raise ValueError(
-            f"preset {folder.name!r}: {CONFIG} is damaged or was edited: expected sha256 {recorded}, "
+            f"preset {folder.name!r}: {file} is damaged or was edited: expected sha256 {recorded}, "
             f"received: {digest}"
         )
     return config

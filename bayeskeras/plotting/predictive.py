@@ -23,8 +23,8 @@ def predictive(
     """Class probabilities of the first inputs, each under its image.
 
     Bars are mean probabilities, the predicted class in the darker blue; whiskers span the central 90 % of the
-    draws. Titles give the predicted class, the entropy H and the mutual information MI of the network and the
-    label, in nats. Whiskers are left out where draws were not kept.
+    draws. Titles give the predicted class, the predictive entropy and the mutual information (MI) of the network
+    and the label, in nats; a line under the figure says all this. Whiskers are left out where draws were not kept.
 
     Args:
         distribution: a classification with one label an input, or a `Bernoulli` with several outputs (one bar
@@ -72,7 +72,9 @@ def predictive(
     if captions is not None:
         titles = [f"{caption}{title}" for caption, title in zip(captions, titles, strict=False)]
     with look():
-        return _draw(pictures, means, lower, upper, names, titles, columns)
+        figure = _draw(pictures, means, lower, upper, names, titles, columns)
+        figure.supxlabel(_legend(chosen, columns if count > columns else count), fontsize=9)
+        return figure
 
 
 def _draw(
@@ -134,8 +136,18 @@ def _titles(distribution: PredictiveDistribution, names: list[str]) -> list[str]
         for mode in modes
     ]
     return [
-        f"{head}\nH {h:.2f}   MI {mi:.2f}" for head, h, mi in zip(heads, entropy, information, strict=True)
+        f"{head}\nentropy {h:.2f}, MI {mi:.2f}"
+        for head, h, mi in zip(heads, entropy, information, strict=True)
     ]
+
+
+def _legend(distribution: PredictiveDistribution, columns: int) -> str:
+    """What bars, whiskers and titles are, in lines that fit under so many columns."""
+    parts = [f"bars: mean of T = {distribution.num_samples} networks"]
+    if distribution.keeps_samples:
+        parts.append("whiskers: the central 90 % of them")
+    parts.append("entropy and mutual information (MI) in nats")
+    return (", " if columns > 2 else "\n").join(parts)
 
 
 def _pictures(images: Any, count: int) -> Array:

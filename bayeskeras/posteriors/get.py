@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
+from bayeskeras.lookup import lookup
 from bayeskeras.posteriors.map import MAP
 from bayeskeras.posteriors.mean_field import MeanField
 from bayeskeras.posteriors.posterior import Posterior
@@ -33,15 +32,4 @@ def get(identifier: Any) -> Posterior:
         posteriors.get("mean_field")
         ```
     """
-    if isinstance(identifier, Posterior):
-        return identifier
-    if isinstance(identifier, str) and identifier in _BY_NAME:
-        return _BY_NAME[identifier]()
-    if isinstance(identifier, dict) and "class_name" in identifier:
-        posterior = keras.saving.deserialize_keras_object(identifier)
-        if isinstance(posterior, Posterior):
-            return posterior
-    names = ", ".join(repr(name) for name in _BY_NAME)
-    raise ValueError(
-        f"expected a posterior: one of {names} or a Posterior, received: posterior={identifier!r}"
-    )
+    return lookup("posterior", Posterior, _BY_NAME, identifier)

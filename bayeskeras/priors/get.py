@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
-import keras
-
+from bayeskeras.lookup import lookup
 from bayeskeras.priors.from_tfp import FromTFP
 from bayeskeras.priors.laplace import Laplace
 from bayeskeras.priors.normal import Normal
 from bayeskeras.priors.prior import Prior
 from bayeskeras.priors.scale_mixture import ScaleMixture
 
-_BY_NAME: dict[str, dict[str, Any]] = {
-    "normal": {"class": Normal},
-    "laplace": {"class": Laplace},
-    "scale_mixture": {"class": ScaleMixture},
-    "warm_start": {"class": Normal, "loc": "warm_start"},
+_BY_NAME: dict[str, Callable[[], Prior]] = {
+    "normal": Normal,
+    "laplace": Laplace,
+    "scale_mixture": ScaleMixture,
+    "warm_start": functools.partial(Normal, loc="warm_start"),
 }
 
 
@@ -43,19 +44,6 @@ def get(identifier: Any) -> Prior:
     """
     if identifier is None:
         return Normal()
-    if isinstance(identifier, Prior):
-        return identifier
-    if isinstance(identifier, str) and identifier in _BY_NAME:
-        arguments = dict(_BY_NAME[identifier])
-        return arguments.pop("class")(**arguments)
-    if isinstance(identifier, dict) and "class_name" in identifier:
-        prior = keras.saving.deserialize_keras_object(identifier)
-        if isinstance(prior, Prior):
-            return prior
     if "tensorflow_probability" in type(identifier).__module__:
         return FromTFP(identifier)
-    names = ", ".join(repr(name) for name in _BY_NAME)
-    raise ValueError(
-        f"expected a prior: one of {names}, a Prior, a tensorflow-probability distribution or a "
-        f"configuration, received: prior={identifier!r}"
-    )
+    return lookup("prior", Prior, _BY_NAME, identifier, others=", a tensorflow-probability distribution")

@@ -99,7 +99,7 @@ def test_invariances(name: str) -> None:
     np.testing.assert_allclose(logits_of(model, x), mean, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["dropout", "dense"])
+@pytest.mark.parametrize("name", ["dropout", "dense", "regression", "convolutional"])
 @pytest.mark.parametrize(
     "limits",
     [

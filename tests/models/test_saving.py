@@ -234,3 +234,38 @@ def test_a_failed_write_leaves_the_old_preset(monkeypatch: pytest.MonkeyPatch, t
     with pytest.raises(OSError, match="no space"):
         model.save_to_preset(tmp_path)
     np.testing.assert_allclose(numbers(BayesianModel.from_preset(tmp_path), x), before, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_a_killed_save_leaves_the_old_preset_or_the_new_one(
+    steps: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = dense()
+    model.save_to_preset(tmp_path)
+    x, _ = classes(5)
+    outputs = [numbers(model, x)]
+    perturb(model)
+    outputs.append(numbers(model, x))
+    assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
+    replace = os.replace
+    done: list[Any] = []
+
+    def killed(source: Any, target: Any) -> None:
+        if Path(target).parent == tmp_path:
+            if len(done) > steps:
+                raise KeyboardInterrupt
+            done.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    if steps < 2:
+        with pytest.raises(KeyboardInterrupt):
+            model.save_to_preset(tmp_path)
+    else:
+        model.save_to_preset(tmp_path)
+    monkeypatch.undo()
+    np.testing.assert_allclose(
+        numbers(BayesianModel.from_preset(tmp_path), x), outputs[min(steps, 1)], atol=1e-5
+    )
+    model.save_to_preset(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.weights.h5"}

@@ -26,8 +26,10 @@ def test_predictive_shows_means_whiskers_and_titles() -> None:
     np.testing.assert_allclose(segments[:, 0, 1], lower[0])
     np.testing.assert_allclose(segments[:, 1, 1], upper[0])
     name = ["cat", "dog", "owl"][CLASSES.mode()[0]]
-    expected = f"{name}\nH {CLASSES.entropy()[0]:.2f}   MI {CLASSES.mutual_information()[0]:.2f}"
+    expected = f"{name}\nentropy {CLASSES.entropy()[0]:.2f}, MI {CLASSES.mutual_information()[0]:.2f}"
     assert figure.axes[1].get_title() == expected
+    legend = figure.get_supxlabel()
+    assert f"T = {CLASSES.num_samples}" in legend and "90 %" in legend and "nats" in legend
 
 
 @pytest.mark.parametrize(
