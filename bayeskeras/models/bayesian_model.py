@@ -17,7 +17,7 @@ from bayeskeras.layers.masks import get_keras_mask
 from bayeskeras.layers.weight_posterior import kl_layers
 from bayeskeras.models import preset_folder
 from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
-from bayeskeras.models.examples import check_inputs, count_examples, is_arrays, to_arrays
+from bayeskeras.models.examples import check_inputs, count_examples, is_arrays, scaled_image, to_arrays
 from bayeskeras.models.predict import predict
 from bayeskeras.models.prediction import PredictionEngine
 from bayeskeras.predictive import PredictiveDistribution
@@ -210,7 +210,7 @@ class BayesianModel(keras.Model):
         if isinstance(validation, tuple | list) and len(validation) > 1 and is_arrays(validation[0]):
             self._check(validation[0], validation[1])
         if num_train_examples is None:
-            num_train_examples = count_examples(x, bound.get("validation_split") or 0.0, self._check_batch)
+            num_train_examples = count_examples(x, bound.get("validation_split") or 0.0, self._check)
         if num_train_examples is None:
             raise ValueError(
                 "BayesianModel.fit: expected data with a known number of examples, or the argument "
@@ -245,12 +245,6 @@ class BayesianModel(keras.Model):
                 f"expected as many labels as inputs, received: {len(labels)} labels, {len(arrays[0])} inputs"
             )
 
-    def _check_batch(self, x: Any, y: Any) -> None:
-        if y is None:
-            check_inputs(to_arrays(x, self), self, self.image_input)
-        else:
-            self._check(x, y)
-
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Loss and metrics of the mean network, as in `keras.Model.evaluate`; arrays are checked first.
 
@@ -278,15 +272,7 @@ class BayesianModel(keras.Model):
         return super().call(self._scale_images(inputs), training=training, mask=mask, **kwargs)
 
     def _scale_images(self, inputs: Any) -> Any:
-        if not self.image_input:
-            return inputs
-
-        def scale(tensor: Any) -> Any:
-            if keras.backend.standardize_dtype(tensor.dtype) == "uint8":
-                return ops.cast(tensor, "float32") / 255.0
-            return tensor
-
-        return tree.map_structure(scale, inputs)
+        return tree.map_structure(scaled_image, inputs) if self.image_input else inputs
 
     def standardize(self, inputs: list[Tensor]) -> list[Tensor]:
         """Flat inputs as the layers get them: images scaled, data types cast."""
@@ -391,7 +377,7 @@ class BayesianModel(keras.Model):
         return preset_folder.load(preset)
 
     def save_to_preset(self, folder: str | Path, dtype: str = "float32") -> None:
-        """Write `config.json` and `model.weights.h5` into `folder`, atomically file by file.
+        """Write `config.json` and `model.weights.h5`; a kill at any moment leaves the old preset or the new one.
 
         Args:
             folder: made if it is not there.

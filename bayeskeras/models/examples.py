@@ -92,6 +92,13 @@ def check_inputs(arrays: list[Array], model: keras.Model, image: bool) -> None:
             )
 
 
+def scaled_image(tensor: Any) -> Any:
+    """Images of uint8 as float32 in [0, 1]; others as they are."""
+    if keras.backend.standardize_dtype(tensor.dtype) == "uint8":
+        return ops.cast(tensor, "float32") / 255.0
+    return tensor
+
+
 def _shape_fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
     return len(shape) == len(expected) and all(
         b is None or a == b for a, b in zip(shape[1:], expected[1:], strict=True)

@@ -145,9 +145,9 @@ def _legend(distribution: PredictiveDistribution, columns: int) -> str:
     """What bars, whiskers and titles are, in lines that fit under so many columns."""
     parts = [f"bars: mean of T = {distribution.num_samples} networks"]
     if distribution.keeps_samples:
-        parts.append("whiskers: the central 90 % of them")
+        parts.append("whiskers: their central 90 %")
     parts.append("entropy and mutual information (MI) in nats")
-    return (", " if columns > 2 else "\n").join(parts)
+    return ("; " if columns > 2 else "\n").join(parts)
 
 
 def _pictures(images: Any, count: int) -> Array:
