@@ -36,7 +36,7 @@ help:
 	@echo "PYTHON=python3.12             the interpreter for environments that are not there yet (3.11 or newer)"
 
 demo: $(ENVIRONMENT)/.installed-demo
-	KERAS_BACKEND=$(BACKEND) $(ENVIRONMENT)/bin/bayeskeras demo
+	KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=3 $(ENVIRONMENT)/bin/bayeskeras demo
 
 test: $(ENVIRONMENT)/.installed-test
 	KERAS_BACKEND=$(BACKEND) $(ENVIRONMENT)/bin/python -m pytest $(PYTEST_ARGS)

@@ -22,7 +22,9 @@ _HEADERS = {
 }
 
 
-def card_text(name: str, recipe: Recipe, record: dict[str, Any], config: dict[str, Any]) -> str:
+def card_text(
+    name: str, recipe: Recipe, record: dict[str, Any], config: dict[str, Any], is_built_in: bool = True
+) -> str:
     """The model card, in Markdown.
 
     Args:
@@ -30,7 +32,10 @@ def card_text(name: str, recipe: Recipe, record: dict[str, Any], config: dict[st
         recipe: what it was made with.
         record: contents of `metrics.json`.
         config: contents of `config.json`.
+        is_built_in: whether the preset is found by its name; else the card says where a path goes.
     """
+    place = name if is_built_in else f"path/to/{name}"
+    recipe_place = f"zoo/{name}" if is_built_in else place
     information = datasets.info(recipe.dataset)
     test, training = record[recipe.evaluation_split], record["training"]
     mean = test.get("mean_network", {})
@@ -49,7 +54,8 @@ def card_text(name: str, recipe: Recipe, record: dict[str, Any], config: dict[st
         "```python",
         "import bayeskeras as bk",
         "",
-        f'model = bk.zoo.load("{name}")',
+        f'model = bk.zoo.load("{place}")',
+        f'x, y = bk.datasets.load("{recipe.dataset}", "test")',
         "distribution = model.predict_distribution(x, num_samples=50, seed=0)",
         "```",
         "",
@@ -82,7 +88,7 @@ def card_text(name: str, recipe: Recipe, record: dict[str, Any], config: dict[st
         f"Trained for {training['epochs']} epochs on {training['examples']:,} examples in"
         f" {training['seconds']:,} s on the {training['backend']} backend (CPU, two cores).",
         "",
-        f"Made by `bayeskeras train zoo/{name}/recipe.toml`, scored again by `bayeskeras evaluate {name}`.",
+        f"Made by `bayeskeras train {recipe_place}/recipe.toml`, scored again by `bayeskeras evaluate {place}`.",
         f"Licence of the data: {information.licence}. {information.citation}",
         "",
     ]

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from bayeskeras._version import __version__
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 app = typer.Typer(
@@ -20,10 +22,26 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
 _Seed = Annotated[int, typer.Option(min=0, help="Seed of the draws: the same seed gives the same networks.")]
 _Samples = Annotated[
     int, typer.Option("--num-samples", "-n", min=1, help="Number T of networks that are drawn.")
 ]
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
 
 
 @app.command("list")
@@ -59,6 +77,7 @@ def predict(
 
     from bayeskeras import zoo
 
+    _check_folder_of(plot)
     model = zoo.load(preset)
     x = np.stack([_read_image(path, tuple(model.inputs[0].shape[1:]), invert) for path in images])
     names = _class_names(preset)
@@ -129,6 +148,7 @@ def demo(
     """
     from bayeskeras.demo import run
 
+    _check_folder_of(output)
     run(output, epochs)
 
 
@@ -136,9 +156,15 @@ def main() -> None:
     """Entry point of the command: errors that users can mend are shown without a traceback."""
     try:
         app()
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, OSError) as error:
         typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
         raise SystemExit(1) from error
+
+
+def _check_folder_of(path: Path | None) -> None:
+    """Before the work: the picture must have a folder to be written to."""
+    if path is not None and not path.resolve().parent.is_dir():
+        raise ValueError(f"expected an existing folder for the picture, received: {str(path)!r}")
 
 
 def _print_table(columns: list[str], rows: list[list[Any]]) -> None:

@@ -15,6 +15,11 @@ from bayeskeras.models import preset_folder
 PRESET = "lenet_mean_field_digits"
 UNKNOWN_CLASS = 9
 NUM_SAMPLES = 50
+WHAT_TO_SEE = """
+No network has seen a nine, so every answer to one is wrong. The last column says how sure of it each posterior is.
+In the picture, the networks of the mean-field posterior disagree about nines (high mutual information, MI). About
+the blank image they agree that it could be any digit: high entropy, low MI.
+"""
 BATCH_SIZE = 32
 
 
@@ -53,6 +58,7 @@ def run(output: Path, epochs: int = 12) -> dict[str, dict[str, float]]:
         table[name]["auroc"] = metrics.unknown_detection(known.entropy(), unknown.entropy())["auroc"]
         table[name]["confidence"] = float(unknown.confidence().mean())
     _show_table(console, table)
+    console.print(WHAT_TO_SEE.strip())
     images = np.concatenate([x_test[:4], nines[:3], np.zeros_like(nines[:1])])
     distribution = bayesian.predict_distribution(images, num_samples=NUM_SAMPLES, seed=0)
     captions = (

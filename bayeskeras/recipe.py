@@ -14,6 +14,7 @@ import keras
 
 from bayeskeras import datasets, models, posteriors, priors
 from bayeskeras.models import preset_folder
+from bayeskeras.priors.prior import is_number
 
 _ARCHITECTURES = {"LeNet": models.LeNet, "MLP": models.MLP}
 
@@ -74,12 +75,13 @@ class Recipe:
         path = Path(path)
         if not path.is_file():
             raise ValueError(
-                f"expected a recipe file, received: {path.name} of {path.resolve().parent.name!r}"
+                f"expected a recipe file (a folder that save_to_preset made has none), received: no {path.name} "
+                f"in {path.resolve().parent.name!r}"
             )
-        text = path.read_text(encoding="utf-8")
         try:
+            text = path.read_text(encoding="utf-8")
             table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"recipe {path.name}: expected TOML, received: {error}") from error
         model = dict(_section(table, "model"))
         posterior = dict(_section(table, "posterior"))
@@ -90,6 +92,11 @@ class Recipe:
             raise ValueError(
                 f"recipe {path.name}: expected [training] entries of {sorted(_TRAINING)}, received: {unexpected}"
             )
+        for name, value in training.items():
+            if not _is_like(value, _TRAINING[name]):
+                raise ValueError(
+                    f"recipe {path.name}: expected {name} like {_TRAINING[name]!r}, received: {name}={value!r}"
+                )
         choices = (("schedule", ("cosine", "constant")), ("dtype", ("float32", "float16")))
         for name, allowed in choices:
             if training.get(name, _TRAINING[name]) not in allowed:
@@ -186,6 +193,13 @@ class Recipe:
                 f'recipe: expected schedule="cosine" or "constant", received: {self.training["schedule"]!r}'
             )
         return keras.optimizers.Adam(rate)
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether an entry is of the type of its default (a whole number does for a float), and not negative."""
+    if isinstance(default, bool | str):
+        return type(value) is type(default)
+    return is_number(value) and value >= 0 and (isinstance(default, float) or isinstance(value, int))
 
 
 def _object(get: Any, table: Mapping[str, Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -244,8 +245,8 @@ def _scores(
     scores["mean_network"] = {
         name: mean_network[name] for name in ("accuracy", "nll", "ece") if name in mean_network
     }
-    if recipe.unknown and recipe.evaluation_split == "test":
-        unknown_x, _ = datasets.load(recipe.unknown, "test")
+    unknown_x = _unknown_inputs(recipe)
+    if unknown_x is not None:
         unknown = model.predict_distribution(unknown_x, num_samples=num_samples, seed=seed)
         scores["unknown"] = recipe.unknown
         scores["unknown_detection"] = {
@@ -256,6 +257,17 @@ def _scores(
                 distribution.mutual_information(), unknown.mutual_information()
             )
     return scores
+
+
+def _unknown_inputs(recipe: Recipe) -> np.ndarray | None:
+    """The unknown inputs of a recipe; none, and a warning, where their data set is not to be had."""
+    if not recipe.unknown or recipe.evaluation_split != "test":
+        return None
+    try:
+        return datasets.load(recipe.unknown, "test")[0]
+    except (ValueError, ImportError) as error:
+        warnings.warn(f"unknown inputs are left out: {error}", stacklevel=2)
+        return None
 
 
 def _mean_network(model: BayesianModel, x: np.ndarray) -> Any:
@@ -276,7 +288,10 @@ def _write_metrics(folder: Path, record: dict[str, Any]) -> None:
     record["weights_sha256"] = config["weights"]["sha256"]
     write_text(folder / METRICS, json.dumps(record, indent=1) + "\n")
     recipe = Recipe.read(folder / RECIPE)
-    write_text(folder / CARD, card_text(folder.resolve().name, recipe, record, config))
+    name = folder.resolve().name
+    built_in = preset_folder.built_in().get(name)
+    is_built_in = built_in is not None and built_in.resolve() == folder.resolve()
+    write_text(folder / CARD, card_text(name, recipe, record, config, is_built_in))
 
 
 def _row(folder: Path) -> dict[str, Any]:

@@ -61,6 +61,9 @@ def test_evaluate_prints_the_scores_of_the_card() -> None:
         (["predict", "lenet_mean_feild_digits", "x.png"], "lenet_mean_field_digits"),
         (["evaluate", "no_such_preset_at_all"], "preset"),
         (["predict", "lenet_map_digits", "no_such_file.png"], "no_such_file.png"),
+        (["predict", "lenet_map_digits", "x.png", "--plot", "no_such_folder/p.png"], "no_such_folder/p.png"),
+        (["demo", "--output", "no_such_folder/p.png"], "no_such_folder/p.png"),
+        (["train", "no_such_recipe.toml"], "no_such_recipe.toml"),
     ],
 )
 def test_errors_say_what_to_do_without_a_traceback(
@@ -72,6 +75,11 @@ def test_errors_say_what_to_do_without_a_traceback(
     assert error.value.code == 1
     text = capsys.readouterr().err
     assert message in text and "Traceback" not in text
+
+
+def test_version() -> None:
+    result = runner.invoke(cli.app, ["--version"])
+    assert result.exit_code == 0 and result.output.strip() == bk.__version__
 
 
 def test_help_names_all_commands() -> None:

@@ -58,6 +58,37 @@ def test_train_makes_a_whole_preset(recipe: Path) -> None:
     assert row["parameters"] == 2 * (784 * 16 + 16 * 10) + 26
     assert model.kl_weight == pytest.approx(0.1)
     assert model.num_train_examples == 1297
+    card = (folder / "README.md").read_text()
+    assert 'bk.zoo.load("path/to/mlp_mean_field_digits")' in card and "Test set, 500 examples" in card
+
+
+def test_a_recipe_to_choose_settings_is_scored_on_the_validation_split(recipe: Path) -> None:
+    recipe.write_text(recipe.read_text() + 'train_split = "train_without_validation"\n')
+    model = bk.zoo.train(recipe, verbose=0)
+    record = json.loads((recipe.parent / "metrics.json").read_text())
+    x, y = bk.datasets.load("digits", "validation")
+    assert model.num_train_examples == 1297 - len(x)
+    assert "test" not in record and record["validation"]["examples"] == len(x)
+    (row,) = bk.zoo.list(recipe.parent.parent)
+    expected = model.evaluate_distribution(x, y, num_samples=50, seed=0)
+    assert row["accuracy"] == pytest.approx(expected["accuracy"])
+    assert "Validation set" in (recipe.parent / "README.md").read_text()
+
+
+def test_scores_without_the_unknown_inputs(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = recipe.read_text().replace('name = "digits"', 'name = "digits"\nunknown = "kmnist"')
+    recipe.write_text(text)
+    load = bk.datasets.load
+
+    def offline(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+        if name == "kmnist":
+            raise ValueError("kmnist is not here")
+        return load(name, split)
+
+    monkeypatch.setattr(bk.datasets, "load", offline)
+    with pytest.warns(UserWarning, match="unknown inputs are left out: kmnist is not here"):
+        bk.zoo.train(recipe, verbose=0)
+    assert "unknown" not in json.loads((recipe.parent / "metrics.json").read_text())["test"]
 
 
 def test_train_resumes_after_kill_9(recipe: Path) -> None:
@@ -95,6 +126,10 @@ def test_train_resumes_after_kill_9(recipe: Path) -> None:
         ("[data]", "[date]", "data"),
         ("[training]", "[training", "TOML"),
         ('name = "digits"', "", "name"),
+        ("epochs = 2", 'epochs = "many"', "epochs='many'"),
+        ("batch_size = 64", "batch_size = 64.5", "batch_size=64.5"),
+        ("batch_size = 64", "batch_size = true", "batch_size=True"),
+        ("kl_weight = 0.1", "kl_weight = -1", "kl_weight=-1"),
     ],
 )
 def test_wrong_recipe(recipe: Path, old: str, new: str, message: str) -> None:

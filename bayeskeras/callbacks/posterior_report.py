@@ -14,6 +14,9 @@ from bayeskeras.layers import MeanField
 #: A weight sits on the prior if its KL divergence is below this, in nats.
 ON_PRIOR = 0.1
 
+#: Below this median of |mean| / stddev a layer is said to have lost its weights.
+LOST = 0.1
+
 _COLUMNS = ("layer", "weights", "KL per weight", "signal-to-noise", "on the prior")
 
 
@@ -23,6 +26,7 @@ class PosteriorReport(keras.callbacks.Callback):
     - KL per weight: KL divergence to the prior over the number of weights, in nats. Far above 1 from the
       first epochs on: stddevs are too small beside the prior. 0: the layer has learned nothing.
     - signal-to-noise: median of |mean| / stddev (Blundell et al. 2015, section 5). Below 1: noise dominates.
+      Below 0.1 a line under the table says so, and what helps.
     - on the prior: share of weights whose KL divergence is below 0.1 nats; they could be pruned.
 
     Args:
@@ -120,6 +124,12 @@ class PosteriorReport(keras.callbacks.Callback):
             )
             for row in [_COLUMNS, *cells]
         ]
+        lost = [row["layer"] for row in rows if row["signal_to_noise"] < LOST]
+        if lost:
+            lines.append(
+                f"noise has drowned the weights of {', '.join(lost)}: the KL divergence outweighs the data. Start "
+                'from a trained network with prior="warm_start", or try a wider prior, or KLWarmUp.'
+            )
         return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +25,9 @@ def compiled(function: Callable[..., Any], variables: Sequence[keras.Variable]) 
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, autograph=False, reduce_retracing=True)
+        # A partial object is a function of its own: TensorFlow counts the traces of one method for all its
+        # objects, and warns of retracing when several models predict.
+        return tf.function(functools.partial(function), autograph=False, reduce_retracing=True)
     if backend == "jax":
         import jax
 

@@ -15,6 +15,9 @@ from bayeskeras.posteriors.posterior import Posterior
 
 LayerChoice = str | Callable[[keras.layers.Layer], bool]
 
+#: More layers than these, left alone for the same reason, are printed in one row.
+_MANY = 10
+
 
 @dataclass
 class Conversion:
@@ -36,12 +39,21 @@ class Conversion:
 
     def __str__(self) -> str:
         rows = [("converted", *row) for row in self.converted]
-        rows += [("left alone", *row) for row in self.left_alone]
+        rows += [("left alone", *row) for row in self._left_alone_in_short()]
         widths = [max(len(row[i]) for row in rows) for i in range(3)] if rows else []
         lines = [
             "  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows
         ]
         return "\n".join([*lines, *self.changes])
+
+    def _left_alone_in_short(self) -> list[tuple[str, str, str]]:
+        """`left_alone`, with one row for a reason that more than `_MANY` layers share."""
+        rows = []
+        for reason in dict.fromkeys(row[2] for row in self.left_alone):
+            same = [row for row in self.left_alone if row[2] == reason]
+            kinds = ", ".join(dict.fromkeys(row[1] for row in same))
+            rows += [(f"{len(same)} layers", kinds, reason)] if len(same) > _MANY else same
+        return rows
 
 
 def convert(

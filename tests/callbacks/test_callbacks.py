@@ -85,6 +85,9 @@ def test_report_of_a_posterior_that_is_the_prior() -> None:
         assert row["share_on_prior"] == 1.0
         assert row["kl_per_weight"] == pytest.approx(0.0, abs=1e-5)
         assert row["signal_to_noise"] == pytest.approx(0.0, abs=1e-6)
+    assert "noise has drowned the weights" in bk.callbacks.PosteriorReport.table(
+        bk.callbacks.PosteriorReport.report(model)
+    )
 
 
 def test_report_signal_to_noise_is_the_median_ratio(capsys: pytest.CaptureFixture) -> None:
@@ -95,7 +98,8 @@ def test_report_signal_to_noise_is_the_median_ratio(capsys: pytest.CaptureFixtur
     mean = keras.ops.convert_to_numpy(layer.kernels[0].value)
     stddev = np.exp(keras.ops.convert_to_numpy(layer.log_stddevs[0].value))
     assert report.rows[0]["signal_to_noise"] == pytest.approx(np.median(np.abs(mean) / stddev), rel=1e-5)
-    assert "signal-to-noise" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "signal-to-noise" in printed and "drowned" not in printed
 
 
 def test_report_refuses_a_plain_model() -> None:

@@ -314,6 +314,13 @@ def test_frozen_layers_stay_frozen() -> None:
     assert len(new.get_layer("last").trainable_variables) == 3
 
 
+def test_many_layers_left_alone_for_one_reason_take_one_line() -> None:
+    network = keras.Sequential([keras.Input((3,)), *[L.Dense(3) for _ in range(12)], L.BatchNormalization()])
+    conversion = bayesianize(network, layers="last", likelihood="normal").conversion
+    assert len(conversion.left_alone) == 12
+    assert "11 layers" in str(conversion) and len(str(conversion).splitlines()) == 3
+
+
 def test_verbose_prints_what_was_done(capsys: pytest.CaptureFixture[str]) -> None:
     new = bayesianize(ends("nested", "softmax"), layers="last", verbose=True)
     printed = capsys.readouterr().out
