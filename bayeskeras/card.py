@@ -68,19 +68,7 @@ def card_text(
     for label, key in rows:
         if key in test:
             lines.append(f"| {label} | {test[key]:.4f} | {_number(mean.get(key))} |")
-    if "unknown_detection" in test:
-        lines += [
-            "",
-            f"Unknown inputs ({test['unknown']}, test set) against known ones:",
-            "",
-            "| score of an input | AUROC | AUPR | FPR at 95 % TPR |",
-            "|---|---|---|---|",
-        ]
-        for score, values in test["unknown_detection"].items():
-            label = score.replace("_", " ")
-            lines.append(
-                f"| {label} | {values['auroc']:.4f} | {values['aupr']:.4f} | {values['fpr95']:.4f} |"
-            )
+    lines += _unknown_inputs(test)
     lines += [
         "",
         f"{record['parameters']:,} trainable parameters; weights stored in {config['weights']['dtype']}"
@@ -93,6 +81,23 @@ def card_text(
         "",
     ]
     return "\n".join(lines)
+
+
+def _unknown_inputs(test: dict[str, Any]) -> list[str]:
+    """The table of the detection of unknown inputs, if they were scored."""
+    if "unknown_detection" not in test:
+        return []
+    lines = [
+        "",
+        f"Unknown inputs ({test['unknown']}, test set) against known ones:",
+        "",
+        "| score of an input | AUROC | AUPR | FPR at 95 % TPR |",
+        "|---|---|---|---|",
+    ]
+    for score, values in test["unknown_detection"].items():
+        label = score.replace("_", " ")
+        lines.append(f"| {label} | {values['auroc']:.4f} | {values['aupr']:.4f} | {values['fpr95']:.4f} |")
+    return lines
 
 
 def leaderboard_text(rows: Sequence[dict[str, Any]]) -> str:

@@ -53,7 +53,7 @@ def linear_kind(layer: keras.layers.Layer, input_rank: int) -> LinearKind | None
         layer: any Keras layer.
         input_rank: number of axes of its input, the batch included.
     """
-    if type(layer) not in _LINEAR or layer.activity_regularizer is not None or _is_quantized(layer):
+    if type(layer) not in _LINEAR or layer.activity_regularizer is not None or has_other_kernel(layer):
         return None
     if isinstance(layer, keras.layers.Dense):
         return LinearKind((input_rank - 1,), (input_rank - 1,), prefers_local=input_rank == 2)
@@ -65,7 +65,8 @@ def linear_kind(layer: keras.layers.Layer, input_rank: int) -> LinearKind | None
     return LinearKind((channels,), (channels,))
 
 
-def _is_quantized(layer: keras.layers.Layer) -> bool:
+def has_other_kernel(layer: keras.layers.Layer) -> bool:
+    """Whether a layer computes with something else than its variable `kernel`: it is quantized, or has LoRA."""
     return layer.quantization_mode is not None or bool(getattr(layer, "lora_enabled", False))
 
 

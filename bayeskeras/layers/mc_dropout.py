@@ -56,6 +56,9 @@ class MCDropout(keras.layers.Layer, Stochastic):
         self.__dict__["mask"] = keras.Variable(
             keras.initializers.Ones(), shape=shape, dtype=self.compute_dtype, trainable=False, name="mask"
         )
+        # One mask for all calls: a shared layer takes tensors of one shape.
+        sizes = {axis: size for axis, size in enumerate(input_shape) if axis > 0 and size is not None}
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=sizes)
         self.built = True
 
     @property

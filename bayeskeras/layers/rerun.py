@@ -39,7 +39,7 @@ def rerun(
         The outputs, and the losses that the layer made during the call.
     """
     replaced = {id(variable) for variable, _ in values}
-    variables = [*layer.variables, *_recurrent_states(layer)]
+    variables = [*layer.variables, *recurrent_states(layer)]
     kept = [(variable, variable.value) for variable in variables if id(variable) not in replaced]
     with _with_attributes(layer, attributes or {}):
         scope = keras.StatelessScope(state_mapping=[*kept, *values], collect_losses=True)
@@ -57,7 +57,7 @@ def rerun(
     return outputs, list(scope.losses)
 
 
-def _recurrent_states(layer: keras.layers.Layer) -> list[keras.Variable]:
+def recurrent_states(layer: keras.layers.Layer) -> list[keras.Variable]:
     """States of the stateful recurrent layers in a layer, which Keras leaves out of `variables`."""
     recurrent = [
         part for part in layer._flatten_layers() if isinstance(part, keras.layers.RNN) and part.stateful

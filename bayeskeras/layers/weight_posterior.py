@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.src.utils.python_utils import is_default
 
 from bayeskeras import priors
 from bayeskeras.layers.draws import trainer_owns_kl
@@ -97,9 +98,7 @@ class WeightPosterior(keras.layers.Wrapper):
     def build(self, *args: Any, **kwargs: Any) -> None:
         """Build the layer if it is not built, then find its kernels and put priors on them."""
         self._build_arguments = dict(inspect.signature(self.layer.build).bind(*args, **kwargs).arguments)
-        if not self.layer.built:
-            self.layer.build(*args, **kwargs)
-            self.layer.built = True
+        self._build_layer(*args, **kwargs)
         owned = [(owner, v) for owner in self.layer._flatten_layers() for v in _own_variables(owner)]
         owned = [(owner, v) for owner, v in owned if self._is_kernel(v)]
         if not owned:
@@ -118,6 +117,18 @@ class WeightPosterior(keras.layers.Wrapper):
         for index, variable in enumerate(self.kl_variables()):
             variable.regularizer = _KLRegularizer(self, index)
         self.built = True
+
+    def _build_layer(self, *args: Any, **kwargs: Any) -> None:
+        """Build the layer, if it is not built."""
+        if is_default(self.layer.build):
+            # Its inner layers, made in the constructor, are built when they are called first. (Keras marks such
+            # a layer as built when it loads it, although they are not.)
+            if not all(part.built for part in self.layer._flatten_layers()):
+                for shape in self._build_arguments.values():
+                    self.layer(keras.KerasTensor(shape, dtype=self.compute_dtype))
+        elif not self.layer.built:
+            self.layer.build(*args, **kwargs)
+        self.layer.built = True
 
     def _is_kernel(self, variable: keras.Variable) -> bool:
         name = variable.name

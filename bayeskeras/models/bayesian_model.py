@@ -17,10 +17,18 @@ from bayeskeras.layers.masks import get_keras_mask
 from bayeskeras.layers.weight_posterior import kl_layers
 from bayeskeras.models import preset_folder
 from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
-from bayeskeras.models.examples import check_inputs, count_examples, is_arrays, scaled_image, to_arrays
+from bayeskeras.models.examples import (
+    check_inputs,
+    count_examples,
+    inputs_and_labels,
+    is_arrays,
+    scaled_image,
+    to_arrays,
+)
 from bayeskeras.models.predict import predict
 from bayeskeras.models.prediction import PredictionEngine
 from bayeskeras.predictive import PredictiveDistribution
+from bayeskeras.priors.prior import is_number
 
 Array = np.ndarray
 Tensor = Any
@@ -109,7 +117,7 @@ class BayesianModel(keras.Model):
     @num_train_examples.setter
     def num_train_examples(self, value: int) -> None:
         """Set N; a ValueError if it is not a positive integer."""
-        if not value or value < 0 or value != int(value):
+        if not is_number(value, above=0.0, below=float("inf")) or value != int(value):
             raise ValueError(
                 "BayesianModel: expected num_train_examples to be a positive integer, "
                 f"received: num_train_examples={value!r}"
@@ -206,6 +214,8 @@ class BayesianModel(keras.Model):
         bound = inspect.signature(keras.Model.fit).bind_partial(self, x, y, *args, **kwargs).arguments
         if is_arrays(x):
             self._check(x, y)
+        elif isinstance(x, keras.utils.PyDataset) and num_train_examples is not None:
+            self._check(*inputs_and_labels(x[0]))  # No counting pass will check the others.
         validation = bound.get("validation_data")
         if isinstance(validation, tuple | list) and len(validation) > 1 and is_arrays(validation[0]):
             self._check(validation[0], validation[1])

@@ -120,7 +120,7 @@ def batches_of(x: Any, model: keras.Model, batch_size: int) -> Iterator[tuple[li
             yield [array[start : start + batch_size] for array in arrays], None
         return
     for item in _items(x):
-        inputs, labels = _inputs_and_labels(item)
+        inputs, labels = inputs_and_labels(item)
         arrays = to_arrays(inputs, model)
         for start in range(0, len(arrays[0]), batch_size):
             part = slice(start, start + batch_size)
@@ -129,13 +129,16 @@ def batches_of(x: Any, model: keras.Model, batch_size: int) -> Iterator[tuple[li
 
 def _items(x: Any) -> Iterator[Any]:
     if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches is None:
+            raise ValueError(f"expected a PyDataset of finite length, received: num_batches=None of {x!r}")
         return (x[i] for i in range(x.num_batches))
     if not hasattr(x, "__iter__"):
         raise ValueError(f"expected arrays or an iterable of batches, received: x={x!r}")
     return iter(x)
 
 
-def _inputs_and_labels(item: Any) -> tuple[Any, Any]:
+def inputs_and_labels(item: Any) -> tuple[Any, Any]:
+    """The two parts of a batch, as Keras reads it; `None` for labels that are not there."""
     if isinstance(item, tuple | list) and item:
         return item[0], item[1] if len(item) > 1 else None
     return item, None
@@ -173,7 +176,7 @@ def count_examples(
 
 
 def _batch_length(batch: Any, check: Callable[[Any, Any], None] | None) -> int:
-    inputs, labels = _inputs_and_labels(batch)
+    inputs, labels = inputs_and_labels(batch)
     if check is not None:
         check(inputs, labels)
     return int(tree.flatten(inputs)[0].shape[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -10,7 +10,9 @@ from keras import tree
 
 from bayeskeras.layers import MCDropout, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
+from bayeskeras.layers.kinds import has_other_kernel
 from bayeskeras.layers.masks import get_keras_mask, set_keras_mask
+from bayeskeras.layers.rerun import full_precision, rerun
 
 Tensor = Any
 
@@ -30,6 +32,7 @@ class SplitGraph:
         prefix: nodes that no stochastic layer comes before, in the order of execution.
         suffix: the other nodes.
         frontier: symbolic tensors that the suffix (or the output) takes from the prefix or from the inputs.
+        folded: the kernel that a dropout mask is multiplied into, by the id of the mask variable.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -42,6 +45,7 @@ class SplitGraph:
         self.prefix: list[Any] = []
         self.suffix: list[Any] = []
         self._alias: dict[int, int] = {}
+        self._mask_of: dict[int, int] = {}
         for node in nodes:
             if _is_random(node.operation) or any(id(tensor) in random for tensor in node.input_tensors):
                 random.update(id(tensor) for tensor in node.outputs)
@@ -62,33 +66,32 @@ class SplitGraph:
             place of a product with all inputs.
         """
         folded = {}
-        nodes = self.prefix + self.suffix
         for node in list(self.suffix):
             consumers = [n for n in self.suffix if any(t is node.outputs[0] for t in n.input_tensors)]
             if not isinstance(node.operation, MCDropout) or len(consumers) != 1:
                 continue
-            dense = consumers[0].operation
-            inner = dense.layer if isinstance(dense, WeightPosterior) else dense
-            calls = [n for n in nodes if n.operation is dense]
-            masks = [n for n in nodes if n.operation is node.operation]
+            inner = _inner(consumers[0].operation)
+            calls = sum(other.operation is node.operation for other in self.suffix)
             per_position = any(size != 1 for size in node.operation.mask.shape[:-1])
             is_output = any(tensor is node.outputs[0] for tensor in self.outputs)
-            if (
-                type(inner) is not keras.layers.Dense
-                or len(calls) + len(masks) != 2
-                or per_position
-                or is_output
-            ):
+            if type(inner) is not keras.layers.Dense or has_other_kernel(inner):
                 continue
-            folded[id(node.operation.mask)] = inner.kernel
+            if calls > 1 or per_position or is_output:
+                continue
+            mask = id(node.operation.mask)
+            folded[mask] = inner.kernel
+            self._mask_of[id(consumers[0])] = mask
             self._alias[id(node.outputs[0])] = id(node.input_tensors[0])
             self.suffix.remove(node)
         return folded
 
     @property
     def rest_is_small(self) -> bool:
-        """Whether the suffix is dense layers and element-wise ones: several draws then run in one call."""
-        return all(isinstance(_inner(node.operation), _SMALL) for node in self.suffix)
+        """Whether the suffix is dense layers and element-wise ones: several draws then run in one call.
+
+        Exact classes with the activations of Keras: code of users may not run for several draws at once.
+        """
+        return all(_is_small(_inner(node.operation)) for node in self.suffix)
 
     @property
     def suffix_width(self) -> int:
@@ -103,32 +106,44 @@ class SplitGraph:
     def run_prefix(self, inputs: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
         """Values of `frontier`, and their masks, for the flat inputs of the model."""
         values = dict(zip(map(id, self.inputs), inputs, strict=True))
-        self._run(self.prefix, values)
+        self._run(self.prefix, values, {})
         frontier = [values[id(tensor)] for tensor in self.frontier]
         return frontier, [get_keras_mask(tensor) for tensor in frontier]
 
-    def run_suffix(self, frontier: list[Tensor], masks: list[Tensor | None]) -> list[Tensor]:
-        """Flat outputs of the model for values of `frontier` and their masks."""
+    def run_suffix(
+        self, frontier: list[Tensor], masks: list[Tensor | None], kernels: Mapping[int, Tensor]
+    ) -> list[Tensor]:
+        """Flat outputs of the model for values of `frontier`, their masks, and the kernels of `folded`."""
         for tensor, mask in zip(frontier, masks, strict=True):
             if mask is not None:
                 set_keras_mask(tensor, mask)
         values = dict(zip(map(id, self.frontier), frontier, strict=True))
-        self._run(self.suffix, values)
+        self._run(self.suffix, values, kernels)
         return [values[id(tensor)] for tensor in self.outputs]
 
-    def _run(self, nodes: list[Any], values: dict[int, Tensor]) -> None:
+    def _run(self, nodes: list[Any], values: dict[int, Tensor], kernels: Mapping[int, Tensor]) -> None:
+        """Add the outputs of all nodes to `values`, tensors by the id of their symbolic ones."""
+        self._add_aliases(values)
+        for node in nodes:
+            args, kwargs = node.arguments.fill_in(values)
+            if id(node) in self._mask_of:
+                # In this node alone: the layer, or its kernel, may have other uses.
+                mask = self._mask_of[id(node)]
+                kwargs.pop("training", None)
+                with full_precision():
+                    drawn = [(self.folded[mask], kernels[mask])]
+                    outputs, _ = rerun(_inner(node.operation), drawn, *args, **kwargs)
+            else:
+                if getattr(node.operation, "_call_has_training_arg", False):
+                    kwargs["training"] = False
+                outputs = node.operation(*args, **kwargs)
+            values.update(zip(map(id, node.outputs), tree.flatten(outputs), strict=False))
+            self._add_aliases(values)
+
+    def _add_aliases(self, values: dict[int, Tensor]) -> None:
         for alias, source in self._alias.items():
             if source in values:
                 values[alias] = values[source]
-        for node in nodes:
-            args, kwargs = node.arguments.fill_in(values)
-            if getattr(node.operation, "_call_has_training_arg", False):
-                kwargs["training"] = False
-            outputs = node.operation(*args, **kwargs)
-            values.update(zip(map(id, node.outputs), tree.flatten(outputs), strict=False))
-            for alias, source in self._alias.items():
-                if source in values:
-                    values[alias] = values[source]
 
 
 def _width(tensors: list[Any]) -> int:
@@ -137,6 +152,13 @@ def _width(tensors: list[Any]) -> int:
 
 def _inner(operation: Any) -> Any:
     return operation.layer if isinstance(operation, WeightPosterior) else operation
+
+
+def _is_small(operation: Any) -> bool:
+    activation = getattr(operation, "activation", None)
+    return type(operation) in _SMALL and (
+        activation is None or getattr(activation, "__module__", "").startswith("keras.")
+    )
 
 
 def _is_random(operation: Any) -> bool:

@@ -64,7 +64,7 @@ def LeNet(
 
 
 def _check(input_shape: tuple[int, ...], num_classes: int) -> None:
-    if len(input_shape) != 3 or min(input_shape[:2]) < 16:
+    if len(input_shape) != 3 or None in input_shape or min(input_shape[:2]) < 16:
         raise ValueError(
             "LeNet: expected input_shape (height, width, channels) of at least 16 x 16, "
             f"received: input_shape={input_shape}"

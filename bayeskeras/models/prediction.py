@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from bayeskeras.layers.draws import draw_scope, stochastic_layers
+from bayeskeras.layers.rerun import recurrent_states
 from bayeskeras.models.compiled import compiled
 from bayeskeras.models.graph import SplitGraph
 from bayeskeras.models.prefix_batch import PrefixBatch
@@ -50,10 +51,9 @@ class PredictionEngine:
         self._model = model
         self._layers = stochastic_layers(model)
         self._graph = SplitGraph(model)
-        drawn = [variable for layer in self._layers for variable in layer.drawn_variables]
-        self._variables = list({id(variable): variable for variable in [*model.variables, *drawn]}.values())
-        drawn = [self._graph.folded.get(id(variable), variable) for variable in drawn]
-        self._drawn = list({id(variable): variable for variable in drawn}.values())
+        self._drawn = [variable for layer in self._layers for variable in layer.drawn_variables]
+        read = [*model.variables, *recurrent_states(model), *self._drawn]
+        self._variables = list({id(variable): variable for variable in read}.values())
         self._several = bool(self._layers) and self._graph.rest_is_small
         self._prefix = compiled(self._run_prefix, self._variables)
         self._samplers: dict[int, Callable[[Tensor], list[Tensor]]] = {}
@@ -65,10 +65,11 @@ class PredictionEngine:
         return bool(self._layers)
 
     def _run_prefix(self, inputs: list[Tensor]) -> Any:
-        return self._graph.run_prefix(self._model.standardize(inputs))
+        with self._scope([]):  # What layers would change (states, losses) stays as it is.
+            return self._graph.run_prefix(self._model.standardize(inputs))
 
     def _sample(self, seed: int, draws: range) -> list[Tensor]:
-        """Values of the drawn variables, with a leading axis of draws."""
+        """Values of the drawn variables, with a leading axis of draws where a call takes several."""
         if not self._layers:
             return []
         # A function for each number of draws, as TensorFlow would make an unknown one of several.
@@ -77,7 +78,9 @@ class PredictionEngine:
         return self._samplers[len(draws)](ops.convert_to_tensor(self._seeds(seed, draws)))
 
     def _run_sample(self, seeds: Tensor) -> list[Tensor]:
-        """Values of the drawn variables, with a leading axis of draws, for seeds `(draws, layers, 2)`."""
+        """Values of the drawn variables for seeds `(draws, layers, 2)`."""
+        if not self._several:  # No axis that would be made and taken away again, a copy each time.
+            return self._sample_one(seeds[0])
         draws = [self._sample_one(seeds[index]) for index in range(seeds.shape[0])]
         return [ops.stack(values) for values in zip(*draws, strict=True)]
 
@@ -86,8 +89,8 @@ class PredictionEngine:
         with self._scope(states):
             values = {id(v): value for layer in self._layers for v, value in layer.draw()}
             for mask, kernel in self._graph.folded.items():
-                rows = ops.cast(ops.reshape(values.pop(mask), (-1, 1)), kernel.dtype)
-                values[id(kernel)] = values.get(id(kernel), kernel.value) * rows
+                rows = ops.cast(ops.reshape(values[mask], (-1, 1)), kernel.dtype)
+                values[mask] = values.get(id(kernel), kernel.value) * rows
         return [values[id(variable)] for variable in self._drawn]
 
     def _run_suffix(
@@ -96,12 +99,15 @@ class PredictionEngine:
         """Parameters of the likelihood, with a leading axis of draws."""
         if self._several:
             return ops.vectorized_map(lambda one: self._apply(one, frontier, masks), values)
-        parameters = self._apply([value[0] for value in values], frontier, masks)
+        parameters = self._apply(values, frontier, masks)
         return {name: ops.expand_dims(value, 0) for name, value in parameters.items()}
 
     def _apply(self, values: list[Tensor], frontier: list[Tensor], masks: list[Any]) -> dict[str, Tensor]:
-        with self._scope(list(zip(self._drawn, values, strict=True))), draw_scope():
-            outputs = self._graph.run_suffix(frontier, masks)
+        drawn = list(zip(self._drawn, values, strict=True))
+        folded = self._graph.folded
+        kernels = {id(variable): value for variable, value in drawn if id(variable) in folded}
+        with self._scope([pair for pair in drawn if id(pair[0]) not in folded]), draw_scope():
+            outputs = self._graph.run_suffix(frontier, masks, kernels)
             return self._model.likelihood.parameters(outputs[0])
 
     def _scope(self, values: list[tuple[keras.Variable, Tensor]]) -> keras.StatelessScope:
@@ -181,7 +187,7 @@ class PredictionEngine:
             return block
         groups: list[list[PrefixBatch]] = []
         for batch in block:
-            fits = groups and batch.length == groups[-1][0].length
+            fits = groups and batch.fits(groups[-1][0])
             if fits and (len(groups[-1]) + 1) * batch.positions <= ROWS_PER_CALL:
                 groups[-1].append(batch)
             else:
@@ -226,6 +232,12 @@ def _join(parts: list[dict[str, Array]], axis: int) -> dict[str, Array]:
     joined = {}
     for name in parts[0]:
         arrays = [part[name] for part in parts]
+        shapes = {array.shape[axis + 1 :] for array in arrays}
+        if len(shapes) > 1:
+            raise ValueError(
+                "predict_distribution: expected outputs of one shape (pad inputs to the same length), received: "
+                f"outputs of the shapes {sorted(shapes)} for different batches"
+            )
         lengths = [max(value.shape[axis] for value in part.values()) for part in parts]
         if all(array.shape[axis] == 1 for array in arrays) and max(lengths) > 1:
             joined[name] = arrays[0]

@@ -40,6 +40,11 @@ class PrefixBatch:
         """Rows of the matrices that a dense layer makes of the tensors."""
         return max(math.prod(tensor.shape[:-1]) for tensor in self.frontier)
 
+    def fits(self, other: PrefixBatch) -> bool:
+        """Whether the two can be concatenated."""
+        pairs = zip(self.frontier, other.frontier, strict=True)
+        return self.length == other.length and all(a.shape[1:] == b.shape[1:] for a, b in pairs)
+
     @classmethod
     def concatenate(cls, batches: list[PrefixBatch]) -> PrefixBatch:
         """One batch of several of the same length."""

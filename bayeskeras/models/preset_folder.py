@@ -43,6 +43,8 @@ def find(preset: str | Path) -> Path:
     Raises:
         ValueError: if there is no such preset; names the nearest ones.
     """
+    if not isinstance(preset, str | Path):
+        raise ValueError(f"expected the name of a preset or a folder, received: preset={preset!r}")
     names = built_in()
     if isinstance(preset, str) and preset in names:
         return names[preset]

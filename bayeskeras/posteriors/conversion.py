@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,12 @@ from bayeskeras.posteriors.output_activation import final_operation, output_acti
 from bayeskeras.posteriors.posterior import Posterior
 
 LayerChoice = str | Callable[[keras.layers.Layer], bool]
+
+_WITH_VOCABULARY = (
+    keras.layers.IntegerLookup,
+    keras.layers.StringLookup,
+    keras.layers.TextVectorization,
+)
 
 #: More layers than these, left alone for the same reason, are printed in one row.
 _MANY = 10
@@ -109,8 +116,7 @@ def convert(
 
     report.model = keras.models.clone_model(model, clone_function=clone, recursive=True)
     for old, new in pairs:
-        if old.weights:
-            new.set_weights(old.get_weights())
+        _copy_state(old, new)
     for wrapper in wrappers:
         if isinstance(wrapper, WeightPosterior):
             wrapper.centre_prior()
@@ -195,6 +201,19 @@ def _copy(layer: keras.layers.Layer) -> keras.layers.Layer:
             "bayesianize: expected layers that can be made again from their configuration, "
             f"received: layer {layer.name!r} ({type(layer).__name__}): {error}"
         ) from error
+
+
+def _copy_state(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    """Weights, vocabularies, and what layers keep of both (the statistics of `Normalization`)."""
+    if old.weights:
+        new.set_weights(old.get_weights())
+    for part, copy in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+        if isinstance(part, _WITH_VOCABULARY) and part is not copy:
+            with tempfile.TemporaryDirectory() as folder:
+                part.save_assets(folder)
+                copy.load_assets(folder)
+        if copy.built and hasattr(copy, "finalize_state") and not isinstance(part, _WITH_VOCABULARY):
+            copy.finalize_state()
 
 
 def _remove_kernel_regularizers(layer: keras.layers.Layer, changes: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bayeskeras import BayesianModel, PredictiveDistribution, bayesianize
 from bayeskeras.layers import MCDropout, MeanField
+from bayeskeras.likelihoods import Normal
 from bayeskeras.models import prediction
 from tests.models.networks import arrays, classes, convolutional, dense, dropout, logits_of, perturb
 
@@ -122,6 +123,64 @@ def test_how_calls_are_grouped_does_not_matter(
         np.testing.assert_allclose(parameters(other), reference, atol=1e-5)
         moments = model.predict_distribution(x, 11, batch_size, seed=0, keep_samples=False)
         np.testing.assert_allclose(moments.mean(), other.mean(), atol=1e-6)
+
+
+def test_a_mask_is_folded_into_one_use_of_a_kernel_only() -> None:
+    """The same dense layer, after dropout and again in a nested model: the second use has no mask."""
+    shared = L.Dense(5, use_bias=False)
+    inner = keras.Input((5,))
+    nested = keras.Model(inner, shared(inner))
+    inputs = keras.Input((5,))
+    dropped = MCDropout(0.5)
+    model = BayesianModel(inputs, nested(shared(dropped(inputs))), likelihood=Normal(stddev=1.0))
+    draws = model.predict_distribution(np.eye(5, dtype="float32"), 30, seed=1).samples
+    kernel = np.asarray(keras.ops.convert_to_numpy(shared.kernel.value), dtype=np.float64)
+    expected = kernel @ kernel
+    for draw in draws:  # Row i is the mask of unit i, 0 or 2, times row i of the product.
+        rows = np.array([np.dot(a, b) / np.dot(b, b) for a, b in zip(draw, expected, strict=True)])
+        np.testing.assert_allclose(rows, np.where(rows > 1, 2.0, 0.0), atol=1e-4)
+        np.testing.assert_allclose(draw, rows[:, None] * expected, atol=1e-4)
+
+
+def test_dropout_before_a_dense_layer_with_a_posterior() -> None:
+    """Mask and weights of a draw both count: moments against their closed form."""
+    inputs = keras.Input((4,))
+    layer = MeanField(L.Dense(2, use_bias=False), initial_stddev=0.3)
+    model = BayesianModel(inputs, layer(MCDropout(0.25)(inputs)), likelihood=Normal(stddev=1.0))
+    x = np.array([[1.0, -2.0, 0.5, 3.0]], dtype="float32")
+    draws = model.predict_distribution(x, 8000, seed=0).samples[:, 0]
+    kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernels[0].value), dtype=np.float64)
+    mean = x @ kernel
+    # Var(m w) = E m^2 (kernel^2 + stddev^2) - kernel^2, with E m^2 = 1 / (1 - rate).
+    variance = np.square(x) @ ((np.square(kernel) + 0.09) / 0.75 - np.square(kernel))
+    assert (np.abs(draws.mean(axis=0) - mean) < 5 * np.sqrt(variance / 8000)).all()
+    np.testing.assert_allclose(draws.var(axis=0), variance[0], rtol=0.08)
+
+
+def test_states_of_the_deterministic_prefix_stay() -> None:
+    inputs = keras.Input(batch_shape=(2, 4, 8))
+    recurrent_layer = L.LSTM(3, stateful=True)
+    outputs = MeanField(L.Dense(2), initial_stddev=0.3)(recurrent_layer(inputs))
+    model = BayesianModel(inputs, outputs, likelihood="categorical")
+    x = np.random.default_rng(0).normal(size=(2, 4, 8)).astype("float32")
+    first, second = (parameters(model.predict_distribution(x, 3, 2, seed=0)) for _ in range(2))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    for state in recurrent_layer.states:
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(state.value), 0.0)
+
+
+def test_dropout_shared_by_tensors_of_other_sizes_is_refused() -> None:
+    dropped = MCDropout(0.5)
+    dropped(keras.Input((4,)))
+    with pytest.raises(ValueError, match="4"):
+        dropped(keras.Input((6,)))
+
+
+def test_outputs_of_several_lengths_are_refused() -> None:
+    inputs = keras.Input((None, 3))
+    model = BayesianModel(inputs, MeanField(L.Dense(2))(inputs), likelihood="categorical")
+    with pytest.raises(ValueError, match="outputs of one shape"):
+        model.predict_distribution(iter([np.zeros((2, 4, 3)), np.zeros((2, 5, 3))]), 3, seed=0)
 
 
 def test_same_seed_same_result_in_a_new_model_object() -> None:

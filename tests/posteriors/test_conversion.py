@@ -1,6 +1,7 @@
 """bayesianize: the mean network is the original, and what was done to it is reported."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 
 import bayeskeras as bk
 from bayeskeras import BayesianModel, bayesianize, layers, posteriors
+from bayeskeras.layers import MeanField
 from tests.models.networks import arrays, logits_of, perturb
 
 L = keras.layers
@@ -312,6 +314,54 @@ def test_frozen_layers_stay_frozen() -> None:
     new = bayesianize(model, likelihood="categorical")
     assert not new.get_layer("hidden").trainable_variables
     assert len(new.get_layer("last").trainable_variables) == 3
+
+
+def test_adapted_preprocessing_keeps_its_state() -> None:
+    x = np.random.default_rng(0).normal(20.0, 5.0, (100, 3)).astype("float32")
+    normalization = L.Normalization()
+    normalization.adapt(x)
+    network = keras.Sequential([keras.Input((3,)), normalization, L.Dense(2)])
+    new = bayesianize(keras.Sequential([keras.Input((3,)), network]), likelihood="normal")
+    np.testing.assert_allclose(new.predict(x, verbose=0), network.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+    if keras.backend.backend() != "tensorflow":
+        return  # Keras' lookups need TensorFlow.
+    lookup = L.IntegerLookup()
+    lookup.adapt(np.array([7, 3, 3, 9]))
+    ids = keras.Input((2,), dtype="int64")
+    network = keras.Model(ids, L.Dense(2)(L.Flatten()(L.Embedding(4, 3)(lookup(ids)))))
+    new = bayesianize(network, likelihood="normal")
+    x = np.array([[3, 7], [9, 5]])
+    np.testing.assert_allclose(new.predict(x, verbose=0), network.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.tests")
+class Block(keras.layers.Layer):
+    """Makes its layers in the constructor and leaves building them to the first call, as users do."""
+
+    def __init__(self, units: int = 4, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.first, self.second = L.Dense(units, activation="relu"), L.Dense(units)
+
+    def call(self, x: Any) -> Any:
+        return self.second(self.first(x))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units}
+
+
+def test_composite_layers_without_a_build_method(tmp_path: Path) -> None:
+    inputs = keras.Input((3,))
+    network = keras.Model(inputs, L.Dense(2)(Block()(inputs)))
+    new = bayesianize(network, likelihood="normal")
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    np.testing.assert_allclose(new.predict(x, verbose=0), network.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+    wrapped = MeanField(Block())
+    assert wrapped(x).shape == (5, 4) and len(wrapped.kernels) == 2
+    new.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    draws = [model.predict_distribution(x, 3, seed=0).samples for model in (new, again)]
+    np.testing.assert_allclose(draws[0], draws[1], atol=1e-5)
 
 
 def test_many_layers_left_alone_for_one_reason_take_one_line() -> None:
