@@ -58,7 +58,7 @@ def run(output: Path, epochs: int = 12) -> dict[str, dict[str, float]]:
         table[name]["auroc"] = metrics.unknown_detection(known.entropy(), unknown.entropy())["auroc"]
         table[name]["confidence"] = float(unknown.confidence().mean())
     _show_table(console, table)
-    console.print(WHAT_TO_SEE.strip())
+    console.print(" ".join(WHAT_TO_SEE.split()))
     images = np.concatenate([x_test[:4], nines[:3], np.zeros_like(nines[:1])])
     distribution = bayesian.predict_distribution(images, num_samples=NUM_SAMPLES, seed=0)
     captions = (

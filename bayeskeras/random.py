@@ -15,9 +15,9 @@ Tensor = Any
 def normal(shape: Sequence[Any], dtype: str, seed: keras.random.SeedGenerator, stddev: float = 1.0) -> Tensor:
     """Independent numbers from `N(0, stddev^2)`.
 
-    `keras.random.normal`, save on TensorFlow: its CPU kernel needs twice the time of Box and Muller's
-    transform of its own uniform numbers, and makes up half of what an estimator costs (on JAX and PyTorch
-    it is the other way round; docs/benchmarks.md). With `u`, `v` uniform on (0, 1] and [0, 1),
+    `keras.random.normal`, save on TensorFlow: its CPU kernel needs about twice the time of Box and Muller's
+    transform of its own uniform numbers, and was half of the cost of local reparameterisation. (On JAX and
+    PyTorch the transform is the slower one.) With `u`, `v` uniform on (0, 1] and [0, 1),
 
         stddev sqrt(-2 log u) (cos(2 pi v), sin(2 pi v))
 
