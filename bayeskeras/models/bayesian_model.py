@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bayeskeras.layers.weight_posterior import kl_layers
 from bayeskeras.models import preset_folder
 from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
 from bayeskeras.models.examples import (
+    check_examples,
     check_inputs,
     count_examples,
     inputs_and_labels,
@@ -213,14 +215,15 @@ class BayesianModel(keras.Model):
         """
         bound = inspect.signature(keras.Model.fit).bind_partial(self, x, y, *args, **kwargs).arguments
         if is_arrays(x):
-            self._check(x, y)
+            check_examples(self, x, y)
         elif isinstance(x, keras.utils.PyDataset) and num_train_examples is not None:
-            self._check(*inputs_and_labels(x[0]))  # No counting pass will check the others.
+            check_examples(self, *inputs_and_labels(x[0]))  # No counting pass will check the others.
         validation = bound.get("validation_data")
         if isinstance(validation, tuple | list) and len(validation) > 1 and is_arrays(validation[0]):
-            self._check(validation[0], validation[1])
+            check_examples(self, validation[0], validation[1])
         if num_train_examples is None:
-            num_train_examples = count_examples(x, bound.get("validation_split") or 0.0, self._check)
+            split = bound.get("validation_split") or 0.0
+            num_train_examples = count_examples(x, split, partial(check_examples, self))
         if num_train_examples is None:
             raise ValueError(
                 "BayesianModel.fit: expected data with a known number of examples, or the argument "
@@ -244,17 +247,6 @@ class BayesianModel(keras.Model):
             )
         return super().train_on_batch(x, y, *args, **kwargs)
 
-    def _check(self, x: Any, y: Any) -> None:
-        arrays = to_arrays(x, self)
-        check_inputs(arrays, self, self.image_input)
-        if y is None:
-            raise ValueError("BayesianModel: expected labels, received: y=None")
-        labels = self.likelihood.check_labels(ops.convert_to_numpy(y), tuple(self.outputs[0].shape))
-        if len(labels) != len(arrays[0]):
-            raise ValueError(
-                f"expected as many labels as inputs, received: {len(labels)} labels, {len(arrays[0])} inputs"
-            )
-
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Loss and metrics of the mean network, as in `keras.Model.evaluate`; arrays are checked first.
 
@@ -262,7 +254,7 @@ class BayesianModel(keras.Model):
             ValueError: if inputs or labels are wrong.
         """
         if is_arrays(x):
-            self._check(x, y)
+            check_examples(self, x, y)
         return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -361,7 +353,7 @@ class BayesianModel(keras.Model):
             ValueError: as `predict_distribution`, or if labels are missing or wrong.
         """
         if is_arrays(x):
-            self._check(x, y)
+            check_examples(self, x, y)
         distribution, labels = self._predict(x, num_samples, batch_size, seed, keep_samples, verbose)
         if y is None:
             if not labels:

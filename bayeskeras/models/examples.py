@@ -92,6 +92,25 @@ def check_inputs(arrays: list[Array], model: keras.Model, image: bool) -> None:
             )
 
 
+def check_examples(model: Any, x: Any, y: Any) -> None:
+    """Raise ValueError if inputs or labels are wrong, or labels are missing.
+
+    Args:
+        model: a `BayesianModel`.
+        x: inputs, arrays.
+        y: labels.
+    """
+    arrays = to_arrays(x, model)
+    check_inputs(arrays, model, model.image_input)
+    if y is None:
+        raise ValueError("BayesianModel: expected labels, received: y=None")
+    labels = model.likelihood.check_labels(ops.convert_to_numpy(y), tuple(model.outputs[0].shape))
+    if len(labels) != len(arrays[0]):
+        raise ValueError(
+            f"expected as many labels as inputs, received: {len(labels)} labels, {len(arrays[0])} inputs"
+        )
+
+
 def scaled_image(tensor: Any) -> Any:
     """Images of uint8 as float32 in [0, 1]; others as they are."""
     if keras.backend.standardize_dtype(tensor.dtype) == "uint8":

@@ -130,7 +130,7 @@ def test_train_on_batch_needs_n() -> None:
         model.train_on_batch(*classes(8))
 
 
-@pytest.mark.parametrize("value", [0, -3, 2.5])
+@pytest.mark.parametrize("value", [0, -3, 2.5, float("nan"), float("inf"), "many"])
 def test_bad_n(value: Any) -> None:
     with pytest.raises(ValueError, match="num_train_examples"):
         dense().num_train_examples = value
@@ -194,6 +194,18 @@ def test_bad_data_is_refused_before_any_work(change: Callable[..., Any], sentenc
             attempt()
     for weight, old in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, old)
+
+
+def test_the_first_batch_is_checked_where_n_is_given() -> None:
+    model = dense()
+    model.compile()
+    x, y = classes(N)
+    for data, sentence in (
+        (Batches(with_nan(x), y), "finite values"),
+        (Batches(x, y + 1), "labels in 0 .. 2"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            model.fit(data, num_train_examples=N, verbose=0)
 
 
 def test_images_out_of_range_are_refused() -> None:
