@@ -16,7 +16,7 @@ from bayeskeras import datasets, models, posteriors, priors
 from bayeskeras.models import preset_folder
 from bayeskeras.priors.prior import is_number
 
-_ARCHITECTURES = {"LeNet": models.LeNet, "MLP": models.MLP}
+_ARCHITECTURES = {"LeNet": models.LeNet, "MLP": models.MLP, "VGG": models.VGG}
 
 _TRAINING: dict[str, Any] = {
     "train_split": "train",

@@ -10,14 +10,16 @@ import keras
 class KLWarmUp(keras.callbacks.Callback):
     """Raises `kl_weight` of a `BayesianModel` linearly, epoch by epoch, to the value that it has.
 
-    In epoch e (from 0) the weight is `kl_weight * min(1, start + (1 - start) * e / epochs)`. While it is below
+    In epoch e (from 0) the weight is `kl_weight * (start + (1 - start) * share)`, where the share is 0 for the first
+    `delay` epochs and then rises by `1 / epochs` each, to 1. While it is below
     `kl_weight` the loss is not the ELBO: a departure that helps networks to fit before the prior prunes them
     (Soenderby et al. 2016, "Ladder variational autoencoders"). It depends on the epoch alone, so a training
     that resumes goes on where it was.
 
     Args:
-        epochs: number of epochs until the full weight, at least 1.
+        epochs: number of epochs of the rise, at least 1.
         start: share of the weight in the first epoch, between 0 and 1.
+        delay: number of epochs before the rise.
 
     Raises:
         ValueError: if an argument is out of range, or the model is not a `BayesianModel`.
@@ -33,14 +35,17 @@ class KLWarmUp(keras.callbacks.Callback):
         ```
     """
 
-    def __init__(self, epochs: int, start: float = 0.0) -> None:
+    def __init__(self, epochs: int, start: float = 0.0, delay: int = 0) -> None:
         super().__init__()
         if epochs < 1:
             raise ValueError(f"KLWarmUp: expected epochs >= 1, received: epochs={epochs!r}")
         if not 0.0 <= start <= 1.0:
             raise ValueError(f"KLWarmUp: expected 0 <= start <= 1, received: start={start!r}")
+        if delay < 0:
+            raise ValueError(f"KLWarmUp: expected delay >= 0, received: delay={delay!r}")
         self.epochs = epochs
         self.start = start
+        self.delay = delay
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Check the model."""
@@ -49,7 +54,8 @@ class KLWarmUp(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Set the weight of this epoch."""
-        self.model.warm_up_kl(min(1.0, self.start + (1.0 - self.start) * epoch / self.epochs))
+        share = min(1.0, max(0, epoch - self.delay) / self.epochs)
+        self.model.warm_up_kl(self.start + (1.0 - self.start) * share)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Set the full weight."""

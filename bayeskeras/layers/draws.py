@@ -44,8 +44,18 @@ class Stochastic:
 
 
 def stochastic_layers(model: keras.Model) -> list[Any]:
-    """All `Stochastic` layers of a model, nested ones too, each once, in a fixed order."""
-    return [layer for layer in model._flatten_layers() if isinstance(layer, Stochastic)]
+    """All `Stochastic` layers of a model, nested ones too, each once, in a fixed order.
+
+    A layer inside another one of them is a part of it, which draws for both.
+    """
+    return outermost(model, Stochastic)
+
+
+def outermost(model: keras.layers.Layer, kind: type | tuple[type, ...]) -> list[Any]:
+    """Layers of one kind in a model, without those that lie inside another one of the kind."""
+    found: list[Any] = [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
+    parts = {id(part) for layer in found for part in layer._flatten_layers(include_self=False)}
+    return [layer for layer in found if id(layer) not in parts]
 
 
 def in_draw() -> bool:

@@ -113,3 +113,24 @@ def fan_in(owner: keras.layers.Layer, variable: keras.Variable) -> float:
 
 def _as_tuple(value: Any) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def channel_axes(layer: keras.layers.Layer, input_rank: int) -> tuple[int, int] | None:
+    """The axis of the input, and that of the kernel, of the channels that a layer sums over.
+
+    Args:
+        layer: any built Keras layer.
+        input_rank: number of axes of its input, the batch included.
+
+    Returns:
+        The two axes (that of the kernel is counted from its start); `None` where scaling a channel of the input is
+        not scaling a slice of one kernel.
+    """
+    if linear_kind(layer, input_rank) is None or isinstance(layer, keras.layers.EinsumDense):
+        return None
+    if isinstance(layer, keras.layers.Dense):
+        return input_rank - 1, 0
+    if isinstance(layer, keras.layers.Embedding) or getattr(layer, "groups", 1) != 1:
+        return None
+    channels = 1 if layer.data_format == "channels_first" else input_rank - 1
+    return channels, input_rank - 1 if isinstance(layer, TRANSPOSED_CONVOLUTIONS) else input_rank - 2

@@ -7,8 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
-from bayeskeras.priors import Normal
+from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior, refuse_learned_scale
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
@@ -41,11 +40,7 @@ class MAP(WeightPosterior):
 
     def __init__(self, layer: keras.layers.Layer, prior: Any = None, **kwargs: Any) -> None:
         super().__init__(layer, prior=prior, **kwargs)
-        if isinstance(self.prior, Normal) and self.prior.scale == "learned":
-            raise ValueError(
-                'MAP: expected a prior with a fixed scale, received: prior=Normal(scale="learned"); a learned scale '
-                "needs a posterior with a width (MeanField)"
-            )
+        refuse_learned_scale("MAP", self.prior)
 
     def kl_variables(self) -> list[keras.Variable]:
         """The kernels."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from bayeskeras.layers.draws import Draw, Stochastic, in_draw
-
-Tensor = Any
+from bayeskeras.layers.noise import MultiplicativeNoise, Tensor, checked_rate, expected_cost_of_dropout
+from bayeskeras.priors import Prior
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
-class MCDropout(keras.layers.Layer, Stochastic):
+class MCDropout(MultiplicativeNoise):
     """Monte Carlo dropout (Gal and Ghahramani 2016, "Dropout as a Bayesian approximation").
 
     In training, each example has a mask of its own, as in `keras.layers.Dropout`. With `training=False` the
@@ -21,8 +21,12 @@ class MCDropout(keras.layers.Layer, Stochastic):
     for all inputs, so that a draw is one network. Units that are kept are scaled by `1 / (1 - rate)`. In a
     draw, axes of unknown size share the mask.
 
+    `InputDropout(layer, MCDropout(rate))` is a layer with dropout on its inputs and the prior that belongs to it.
+
     Args:
         rate: probability of dropping a unit, at least 0 and less than 1.
+        noise_shape: as in `keras.layers.Dropout`: 1 for an axis along which the mask is the same, `None` for one
+            along which it varies.
         seed: of the layer's `keras.random.SeedGenerator`.
         **kwargs: `name`, `dtype` of `keras.layers.Layer`.
 
@@ -41,50 +45,39 @@ class MCDropout(keras.layers.Layer, Stochastic):
         ```
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"MCDropout: expected 0 <= rate < 1, received: rate={rate!r}")
-        self.rate = float(rate)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.supports_masking = True
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the variable that stands for the mask of a draw; it is neither trained nor saved."""
-        shape = (1, *(1 if size is None else size for size in input_shape[1:]))
-        self.__dict__["mask"] = keras.Variable(
-            keras.initializers.Ones(), shape=shape, dtype=self.compute_dtype, trainable=False, name="mask"
-        )
-        # One mask for all calls: a shared layer takes tensors of one shape.
-        sizes = {axis: size for axis, size in enumerate(input_shape) if axis > 0 and size is not None}
-        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=sizes)
-        self.built = True
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(noise_shape=noise_shape, seed=seed, **kwargs)
+        self.rate = checked_rate(type(self).__name__, rate)
 
     @property
-    def drawn_variables(self) -> list[keras.Variable]:
-        """The mask."""
-        return [self.mask]
+    def is_active(self) -> bool:
+        """Whether the rate is above 0."""
+        return self.rate > 0
 
-    def draw(self) -> Draw:
-        """One mask, already scaled, with a batch axis of size 1."""
+    def sample(self, shape: tuple[int, ...]) -> Tensor:
+        """A mask, already scaled."""
         # Not keras.random.dropout: on PyTorch it passes a generator without an initial seed by.
-        uniform = keras.random.uniform(self.mask.shape, dtype="float32", seed=self.seed_generator)
+        uniform = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
         keep = 1.0 - self.rate
-        return [(self.mask, ops.cast(uniform < keep, self.mask.dtype) / keep)]
+        return ops.cast(uniform < keep, "float32") / keep
 
-    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Drop units of `inputs`, `(batch, ...)`."""
-        if in_draw():
-            return inputs * self.mask.value
-        if training and self.rate > 0:
-            return keras.random.dropout(inputs, self.rate, seed=self.seed_generator)
-        return inputs
+    def apply_noise(self, inputs: Tensor) -> Tensor:
+        """`inputs` with dropout, in the fused operation of the backend."""
+        sizes = ops.shape(inputs)
+        shared = self.shared_axes(len(sizes))
+        shape = tuple(1 if axis in shared else size for axis, size in enumerate(sizes)) if shared else None
+        return keras.random.dropout(inputs, self.rate, noise_shape=shape, seed=self.seed_generator)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the input."""
-        return input_shape
+    def expected_cost(self, prior: Prior, kernel: Tensor) -> Tensor:
+        """Exact, as the mask has two values."""
+        return expected_cost_of_dropout(prior, kernel, self.rate)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        return {**super().get_config(), "rate": self.rate}

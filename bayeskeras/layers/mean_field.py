@@ -154,16 +154,29 @@ class MeanField(WeightPosterior, Stochastic):
 
     def draw(self) -> Draw:
         """One sample of all kernels."""
+        return self._sample(training=False)
+
+    def means_of(self, training: bool) -> list[Tensor]:
+        """Posterior means, one array for each of `kernels`, in training or in a draw."""
+        return [kernel.value for kernel in self.kernels]
+
+    def stddevs_of(self, training: bool) -> list[Tensor]:
+        """Posterior stddevs, one array for each of `kernels`, in training or in a draw."""
+        return [ops.exp(log_stddev.value) for log_stddev in self._log_stddevs]
+
+    def _sample(self, training: bool) -> Draw:
+        """One sample of all kernels."""
+        means, deviations = self.means_of(training), self._deviations(training)
         return [
-            (kernel, kernel.value + deviation)
-            for kernel, deviation in zip(self.kernels, self._deviations(), strict=True)
+            (kernel, mean + deviation)
+            for kernel, mean, deviation in zip(self.kernels, means, deviations, strict=True)
         ]
 
-    def _deviations(self) -> list[Tensor]:
+    def _deviations(self, training: bool) -> list[Tensor]:
         """`stddev * eps` for each kernel."""
         return [
-            ops.exp(log_stddev.value) * random.normal(log_stddev.shape, log_stddev.dtype, self.seed_generator)
-            for log_stddev in self._log_stddevs
+            stddev * random.normal(variable.shape, variable.dtype, self.seed_generator)
+            for stddev, variable in zip(self.stddevs_of(training), self._log_stddevs, strict=True)
         ]
 
     def outputs_of(self, training: bool, inputs: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -174,7 +187,7 @@ class MeanField(WeightPosterior, Stochastic):
         if self.estimator != "weight" and hasattr(inputs, "shape"):
             kind = linear_kind(self.layer, len(inputs.shape))
         if kind is None:
-            return self._run(self.draw(), {}, inputs, *args, **kwargs)
+            return self._run(self._sample(training=True), {}, inputs, *args, **kwargs)
         local = self.estimator == "local" or (self.estimator == "auto" and kind.prefers_local)
         outputs = (self._local if local else self._flipout)(kind, inputs, *args, **kwargs)
         activation = getattr(self.layer, "activation", None)
@@ -189,7 +202,8 @@ class MeanField(WeightPosterior, Stochastic):
     def _mean(self, *args: Any, **kwargs: Any) -> Tensor:
         """Outputs at the means, before the activation."""
         attributes = {"activation": None} if hasattr(self.layer, "activation") else {}
-        return self._run([], attributes, *args, **kwargs)
+        means = list(zip(self.kernels, self.means_of(training=True), strict=True))
+        return self._run(means, attributes, *args, **kwargs)
 
     def _noise(self, values: Draw, *args: Any, **kwargs: Any) -> Tensor:
         """Outputs with `values` as kernels, before the activation, without biases that are points."""
@@ -204,7 +218,7 @@ class MeanField(WeightPosterior, Stochastic):
     def _local(self, kind: LinearKind, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Draw the output: `f(x, mean) + sqrt(f(x^2, stddev^2)) eps`."""
         mean = self._mean(inputs, *args, **kwargs)
-        stddevs = [ops.exp(log_stddev.value) for log_stddev in self._log_stddevs]
+        stddevs = self.stddevs_of(training=True)
         scale = None
         if self.compute_dtype == "float16":
             inputs, stddevs, scale = self._in_range_of_float16(kind, inputs, stddevs)
@@ -246,7 +260,7 @@ class MeanField(WeightPosterior, Stochastic):
         if kind.input_axes is not None:
             inputs = ops.cast(ops.convert_to_tensor(inputs), self.compute_dtype)
             inputs = inputs * self._signs(inputs, kind.input_axes)
-        values = list(zip(self.kernels, self._deviations(), strict=True))
+        values = list(zip(self.kernels, self._deviations(training=True), strict=True))
         noise = self._noise(values, inputs, *args, **kwargs)
         noise = noise * self._signs(mean, kind.output_axes)
         # A sum fuses with a convolution; behind the product of two matrices it meets a bug of oneDNN under

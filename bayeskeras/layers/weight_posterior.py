@@ -6,11 +6,10 @@ import inspect
 from typing import Any
 
 import keras
-from keras import ops
 from keras.src.utils.python_utils import is_default
 
 from bayeskeras import priors
-from bayeskeras.layers.draws import trainer_owns_kl
+from bayeskeras.layers.divergence import HasDivergence, KLRegularizer
 from bayeskeras.layers.kinds import fan_in
 from bayeskeras.layers.rerun import full_precision
 from bayeskeras.priors.prior import is_number
@@ -18,7 +17,7 @@ from bayeskeras.priors.prior import is_number
 Tensor = Any
 
 
-class WeightPosterior(keras.layers.Wrapper):
+class WeightPosterior(keras.layers.Wrapper, HasDivergence):
     """Base class of wrappers that put a prior and a posterior on the kernels of a layer.
 
     The wrapper keeps the name, the data type, the masks and the call signature of the layer, so that it
@@ -115,7 +114,7 @@ class WeightPosterior(keras.layers.Wrapper):
         self.centre_prior()
         self.build_posterior([fan_in(owner, variable) for owner, variable in owned])
         for index, variable in enumerate(self.kl_variables()):
-            variable.regularizer = _KLRegularizer(self, index)
+            variable.regularizer = KLRegularizer(self, index)
         self.built = True
 
     def _build_layer(self, *args: Any, **kwargs: Any) -> None:
@@ -166,12 +165,9 @@ class WeightPosterior(keras.layers.Wrapper):
         """KL divergence (or what stands in its place in the loss) of kernel `index`, summed, in nats."""
         raise NotImplementedError
 
-    def kl_divergence(self) -> Tensor:
-        """What the posterior of this layer costs in the ELBO: summed over weights, never scaled, in nats."""
-        total = self.kl_divergence_of(0)
-        for index in range(1, len(self.kernels)):
-            total = total + self.kl_divergence_of(index)
-        return total
+    def num_divergences(self) -> int:
+        """One for each of `kernels`."""
+        return len(self.kernels)
 
     def outputs_of(self, training: bool, inputs: Any, /, *args: Any, **kwargs: Any) -> Any:
         """The outputs of the layer for one call.
@@ -220,33 +216,15 @@ class WeightPosterior(keras.layers.Wrapper):
         }
 
 
-@keras.saving.register_keras_serializable(package="bayeskeras.layers")
-class _KLRegularizer(keras.regularizers.Regularizer):
-    """KL divergence of one kernel divided by N, for layers in a plain `keras.Model`."""
-
-    def __init__(self, wrapper: WeightPosterior, index: int) -> None:
-        self.wrapper = wrapper
-        self.index = index
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if trainer_owns_kl():
-            return ops.zeros(())
-        count = self.wrapper.num_train_examples
-        if count is None:
-            raise ValueError(
-                f"{type(self.wrapper).__name__} {self.wrapper.name!r}: expected num_train_examples, by which "
-                "the KL divergence is divided, when the layer is trained in a plain keras.Model (a "
-                "bayeskeras.BayesianModel finds it itself); received: num_train_examples=None"
-            )
-        # Keras sums losses of one type only, whatever the types of the layers.
-        return ops.cast(self.wrapper.kl_divergence_of(self.index) / float(count), keras.config.floatx())
-
-
 def _own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
     """The variables that a layer made itself, without those of its inner layers."""
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
-def kl_layers(model: keras.Model) -> list[WeightPosterior]:
-    """All layers of a model that have a KL divergence, nested ones too, each once."""
-    return [layer for layer in model._flatten_layers() if isinstance(layer, WeightPosterior)]
+def refuse_learned_scale(owner: str, prior: priors.Prior) -> None:
+    """A ValueError for a prior with a learned scale on weights without a width of their own."""
+    if isinstance(prior, priors.Normal) and prior.scale == "learned":
+        raise ValueError(
+            f'{owner}: expected a prior with a fixed scale, received: prior=Normal(scale="learned"); a learned scale '
+            "needs a posterior with a width (MeanField), or weights and scale shrink together"
+        )

@@ -12,10 +12,11 @@ import numpy as np
 from keras import ops, tree
 
 from bayeskeras import likelihoods, metrics, posteriors
-from bayeskeras.layers import MAP
-from bayeskeras.layers.draws import stochastic_layers, trainer_owns_kl_scope
+from bayeskeras.callbacks.kl_warm_up import KLWarmUp
+from bayeskeras.layers import MAP, InputDropout, MCDropConnect, MultiplicativeNoise, SparseVariationalDropout
+from bayeskeras.layers.divergence import kl_layers
+from bayeskeras.layers.draws import outermost, stochastic_layers, trainer_owns_kl_scope
 from bayeskeras.layers.masks import get_keras_mask
-from bayeskeras.layers.weight_posterior import kl_layers
 from bayeskeras.models import preset_folder
 from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
 from bayeskeras.models.examples import (
@@ -232,7 +233,22 @@ class BayesianModel(keras.Model):
             )
         self.num_train_examples = num_train_examples
         self.warm_up_kl(1.0)
-        return super().fit(x, y, *args, **kwargs)
+        call = inspect.signature(keras.Model.fit).bind(self, x, y, *args, **kwargs)
+        call.apply_defaults()
+        call.arguments["callbacks"] = self._with_warm_up(
+            call.arguments["callbacks"], call.arguments["epochs"]
+        )
+        return super().fit(*call.args[1:], **call.kwargs)
+
+    def _with_warm_up(self, callbacks: Any, epochs: int) -> Any:
+        """The callbacks of `fit`, and the KL warm-up that the posterior brings if there is none among them."""
+        share = 0.0 if self.posterior is None else self.posterior.kl_warm_up
+        if not share or isinstance(callbacks, keras.callbacks.CallbackList):
+            return callbacks
+        given = list(tree.flatten(callbacks)) if callbacks is not None else []
+        if any(isinstance(callback, KLWarmUp) for callback in given):
+            return callbacks
+        return [KLWarmUp(max(1, round(share * epochs))), *given]
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """One step on one batch, as in `keras.Model.train_on_batch`; set `num_train_examples` before.
@@ -360,6 +376,42 @@ class BayesianModel(keras.Model):
                 raise ValueError("evaluate_distribution: expected labels, received: y=None")
             y = np.concatenate(labels)
         return metrics.evaluate(distribution, ops.convert_to_numpy(y))
+
+    # What the posterior of each layer is like.
+
+    def rates(self) -> dict[str, float]:
+        """Dropout rate of each layer that has one, fixed or learned, by the name of the layer.
+
+        For Gaussian dropout the rate of binary dropout with the same variance, `alpha / (1 + alpha)`.
+        """
+        kinds = (InputDropout, MCDropConnect, MultiplicativeNoise)
+        return {layer.name: float(layer.rate) for layer in outermost(self, kinds)}
+
+    def sparsity(self) -> dict[str, float]:
+        """Share of pruned weights of each layer of sparse variational dropout, by the name of the layer."""
+        return {layer.name: layer.sparsity() for layer in outermost(self, SparseVariationalDropout)}
+
+    def prune(self) -> dict[str, float]:
+        """Set the pruned weights of sparse variational dropout to exactly 0; predictions stay as they are.
+
+        A preset that is saved afterwards is as small as its weights are few; `bayeskeras.models.export_pruned`
+        makes a smaller Keras model of it.
+
+        Returns:
+            `sparsity()`.
+
+        Raises:
+            ValueError: if no layer has sparse variational dropout.
+        """
+        pruned = outermost(self, SparseVariationalDropout)
+        if not pruned:
+            raise ValueError(
+                "BayesianModel.prune: expected a model with SparseVariationalDropout layers, "
+                f"received: model {self.name!r} without"
+            )
+        for layer in pruned:
+            layer.prune()
+        return self.sparsity()
 
     # Saving.
 

@@ -16,7 +16,7 @@ _LIKELIHOOD_OF = {"softmax": "categorical", "sigmoid": "bernoulli"}
 def bayesianize(
     model: keras.Model,
     posterior: Any = "mean_field",
-    layers: str | Callable[[keras.layers.Layer], bool] = "all",
+    layers: str | Callable[[keras.layers.Layer], bool] | None = None,
     *,
     likelihood: Any = None,
     image_input: bool | None = None,
@@ -34,8 +34,10 @@ def bayesianize(
     Args:
         model: a built functional or `Sequential` model (or a `BayesianModel`: its MAP layers are converted).
             It is left as it is; the new model has variables of its own.
-        posterior: `"mean_field"`, `"map"` or an object of `bayeskeras.posteriors`.
-        layers: which layers get a posterior: `"all"`, `"last"` or a function of a layer.
+        posterior: a name (see `bayeskeras.posteriors.get`) or an object of `bayeskeras.posteriors`.
+        layers: which layers get a posterior: `"all"`, `"hidden"` (all but the first), `"last"`, a function of a
+            layer, or `"existing"` (for `"mc_dropout"`: the dropout layers that the model has); default: what the
+            posterior says, `"all"` if it says nothing.
         likelihood: see `bayeskeras.likelihoods.get`; default: that of a `BayesianModel`, `"categorical"` for a
             model that ends in a softmax, `"bernoulli"` for one that ends in a sigmoid.
         image_input: whether inputs are images in [0, 1]; default: as in the model, `False` for a Keras model.

@@ -8,7 +8,14 @@ from typing import Any
 import keras
 from keras import tree
 
-from bayeskeras.layers import MCDropout, WeightPosterior
+from bayeskeras.layers import (
+    GaussianDropout,
+    InputDropout,
+    MCDropout,
+    MultiplicativeNoise,
+    SpatialMCDropout,
+    WeightPosterior,
+)
 from bayeskeras.layers.draws import Stochastic
 from bayeskeras.layers.kinds import has_other_kernel
 from bayeskeras.layers.masks import get_keras_mask, set_keras_mask
@@ -16,7 +23,15 @@ from bayeskeras.layers.rerun import full_precision, rerun
 
 Tensor = Any
 
-_SMALL = (keras.layers.Dense, keras.layers.Activation, keras.layers.Softmax, keras.layers.ReLU, MCDropout)
+_SMALL = (
+    keras.layers.Dense,
+    keras.layers.Activation,
+    keras.layers.Softmax,
+    keras.layers.ReLU,
+    MCDropout,
+    SpatialMCDropout,
+    GaussianDropout,
+)
 
 
 class SplitGraph:
@@ -68,13 +83,15 @@ class SplitGraph:
         folded = {}
         for node in list(self.suffix):
             consumers = [n for n in self.suffix if any(t is node.outputs[0] for t in n.input_tensors)]
-            if not isinstance(node.operation, MCDropout) or len(consumers) != 1:
+            if not isinstance(node.operation, MultiplicativeNoise) or len(consumers) != 1:
                 continue
             inner = _inner(consumers[0].operation)
             calls = sum(other.operation is node.operation for other in self.suffix)
             per_position = any(size != 1 for size in node.operation.mask.shape[:-1])
             is_output = any(tensor is node.outputs[0] for tensor in self.outputs)
             if type(inner) is not keras.layers.Dense or has_other_kernel(inner):
+                continue
+            if isinstance(consumers[0].operation, InputDropout) and not consumers[0].operation.folds:
                 continue
             if calls > 1 or per_position or is_output:
                 continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +11,7 @@ import keras
 from bayeskeras.layers import MAP, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
 from bayeskeras.posteriors.output_activation import final_operation, output_activation, without_activation
-from bayeskeras.posteriors.posterior import Posterior
-
-LayerChoice = str | Callable[[keras.layers.Layer], bool]
+from bayeskeras.posteriors.posterior import LayerChoice, Posterior
 
 _WITH_VOCABULARY = (
     keras.layers.IntegerLookup,
@@ -64,15 +61,16 @@ class Conversion:
 
 
 def convert(
-    model: keras.Model, posterior: Posterior, layers: LayerChoice = "all", to_logits: bool = True
+    model: keras.Model, posterior: Posterior, layers: LayerChoice | None = None, to_logits: bool = True
 ) -> Conversion:
     """A new model in which layers with kernels are replaced by the wrappers of `posterior`.
 
     Args:
         model: a built functional or `Sequential` model, with nested ones; it is left as it is.
         posterior: the family.
-        layers: `"all"`, `"last"` (the last layer with kernels, in the order of execution) or a function of a
-            layer that says whether to convert it.
+        layers: `"all"`, `"hidden"` (all but the first, in the order of execution), `"last"`, for `MCDropout`
+            `"existing"`, or a function of a layer that says whether to convert it; default: what the posterior
+            says.
         to_logits: whether to remove a final softmax or sigmoid.
 
     Returns:
@@ -82,13 +80,15 @@ def convert(
         ValueError: if the model is not functional, or no layer is converted.
     """
     model = _functional(model)
+    layers = posterior.layers if layers is None else layers
     leaves = _leaves(model)
-    convertible = [layer for layer in leaves if _is_convertible(layer)]
+    convertible = [layer for layer in leaves if posterior.takes(layer, layers)]
     chosen = _choose(convertible, layers)
     if not chosen:
+        what = "dropout layers" if layers == "existing" else "layers with kernels"
         raise ValueError(
-            f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the layers "
-            f"with kernels {[layer.name for layer in convertible]}"
+            f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the "
+            f"{what} {[layer.name for layer in convertible]}"
         )
     final = final_operation(model)
     removed = output_activation(final) if to_logits else None
@@ -106,7 +106,8 @@ def convert(
         if id(layer) not in chosen:
             return new
         inner = new.layer if isinstance(new, MAP) else new
-        _remove_kernel_regularizers(inner, report.changes)
+        if layers != "existing":
+            _remove_kernel_regularizers(inner, report.changes)
         wrapped, note = posterior.wrap(inner, _input_rank(layer))
         pairs[-1] = (layer.layer if isinstance(layer, MAP) else layer, inner)
         report.converted.append((layer.name, type(inner).__name__, note))
@@ -158,24 +159,19 @@ def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
     return list(leaves.values())
 
 
-def _is_convertible(layer: keras.layers.Layer) -> bool:
-    if isinstance(layer, MAP):
-        return True
-    if isinstance(layer, WeightPosterior | Stochastic):
-        return False
-    return any(weight.name.endswith("kernel") or weight.name == "embeddings" for weight in layer.weights)
-
-
 def _choose(convertible: list[keras.layers.Layer], layers: LayerChoice) -> set[int]:
     if callable(layers):
         inner = [layer.layer if isinstance(layer, MAP) else layer for layer in convertible]
         return {id(layer) for layer, plain in zip(convertible, inner, strict=True) if layers(plain)}
-    if layers == "all":
+    if layers in ("all", "existing"):
         return {id(layer) for layer in convertible}
+    if layers == "hidden":
+        return {id(layer) for layer in convertible[1:]}
     if layers == "last":
         return {id(layer) for layer in convertible[-1:]}
     raise ValueError(
-        f'bayesianize: expected layers="all", "last" or a function of a layer, received: layers={layers!r}'
+        'bayesianize: expected layers="all", "hidden", "last", "existing" or a function of a layer, '
+        f"received: layers={layers!r}"
     )
 
 
@@ -184,7 +180,10 @@ def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer]) ->
         return "not chosen"
     if isinstance(layer, WeightPosterior | Stochastic):
         return "is Bayesian already"
-    return "has no kernel"
+    names = [weight.name for weight in layer.weights]
+    if "embeddings" in names:
+        return "takes ids, which dropout cannot drop"
+    return "not chosen" if any(name.endswith("kernel") for name in names) else "has no kernel"
 
 
 def _copy(layer: keras.layers.Layer) -> keras.layers.Layer:

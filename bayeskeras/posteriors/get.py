@@ -5,18 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from bayeskeras.lookup import lookup
+from bayeskeras.posteriors.concrete_dropout import ConcreteDropout
+from bayeskeras.posteriors.gaussian_dropout import GaussianDropout
 from bayeskeras.posteriors.map import MAP
+from bayeskeras.posteriors.mc_drop_connect import MCDropConnect
+from bayeskeras.posteriors.mc_dropout import MCDropout
 from bayeskeras.posteriors.mean_field import MeanField
 from bayeskeras.posteriors.posterior import Posterior
+from bayeskeras.posteriors.sparse_variational_dropout import SparseVariationalDropout
 
-_BY_NAME: dict[str, type[Posterior]] = {cls.name: cls for cls in (MAP, MeanField)}
+_FAMILIES = (
+    MAP,
+    MeanField,
+    MCDropout,
+    MCDropConnect,
+    GaussianDropout,
+    ConcreteDropout,
+    SparseVariationalDropout,
+)
+_BY_NAME: dict[str, type[Posterior]] = {family.name: family for family in _FAMILIES}
 
 
 def get(identifier: Any) -> Posterior:
     """A posterior family from its name, an object or a configuration.
 
     Args:
-        identifier: `"mean_field"`, `"map"`, a `Posterior`, or a configuration made by
+        identifier: `"map"`, `"mean_field"`, `"mc_dropout"`, `"mc_drop_connect"`, `"gaussian_dropout"`,
+            `"concrete_dropout"`, `"sparse_variational_dropout"`, a `Posterior`, or a configuration made by
             `keras.saving.serialize_keras_object`.
 
     Returns:

@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
+
+from bayeskeras.layers import MAP, WeightPosterior
+from bayeskeras.layers.draws import Stochastic
+
+LayerChoice = str | Callable[[keras.layers.Layer], bool]
+
+#: Which layers get the posterior, by name.
+CHOICES = ("all", "hidden", "last")
 
 
 class Posterior:
     """A family of posteriors over the weights of a network: says which layer goes in place of which.
 
     Subclasses define `wrap` and `get_config`.
+
+    Attributes:
+        layers: which layers get the posterior where the user does not say: `"all"`, `"hidden"` (all but the
+            first, whose inputs are the data) or `"last"`.
+        kl_warm_up: share of the epochs of `fit` over which the KL divergence comes in; 0: all of it from the start.
     """
 
     #: Name in `bayeskeras.posteriors.get`, in recipes and in names of presets.
     name = ""
 
+    layers: str = "all"
+    kl_warm_up: float = 0.0
+
+    def takes(self, layer: keras.layers.Layer, layers: LayerChoice) -> bool:
+        """Whether a layer can have this posterior: it has a kernel, and no posterior yet (or a point, MAP).
+
+        Args:
+            layer: a built layer.
+            layers: which layers the user wants.
+        """
+        if layers == "existing":
+            return False
+        if isinstance(layer, MAP):
+            return True
+        if isinstance(layer, WeightPosterior | Stochastic):
+            return False
+        return any(weight.name.endswith("kernel") or weight.name == "embeddings" for weight in layer.weights)
+
     def wrap(self, layer: keras.layers.Layer, input_rank: int) -> tuple[keras.layers.Layer, str]:
         """The layer that stands in place of `layer`.
 
         Args:
-            layer: an unbuilt Keras layer with kernels.
+            layer: an unbuilt Keras layer of which `takes` is true.
             input_rank: number of axes of its input.
 
         Returns:
@@ -40,3 +72,11 @@ class Posterior:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
         return f"{type(self).__name__}({arguments})"
+
+
+def checked_choice(owner: str, layers: Any, *others: str) -> str:
+    """The argument `layers` of a posterior; a ValueError if it is none of the words."""
+    allowed = (*CHOICES, *others)
+    if layers not in allowed:
+        raise ValueError(f"{owner}: expected layers in {allowed}, received: layers={layers!r}")
+    return str(layers)

@@ -9,6 +9,7 @@ from typing import Any
 from bayeskeras.lookup import lookup
 from bayeskeras.priors.from_tfp import FromTFP
 from bayeskeras.priors.laplace import Laplace
+from bayeskeras.priors.log_uniform import LogUniform
 from bayeskeras.priors.normal import Normal
 from bayeskeras.priors.prior import Prior
 from bayeskeras.priors.scale_mixture import ScaleMixture
@@ -17,6 +18,7 @@ _BY_NAME: dict[str, Callable[[], Prior]] = {
     "normal": Normal,
     "laplace": Laplace,
     "scale_mixture": ScaleMixture,
+    "log_uniform": LogUniform,
     "warm_start": functools.partial(Normal, loc="warm_start"),
 }
 
@@ -26,8 +28,8 @@ def get(identifier: Any) -> Prior:
 
     Args:
         identifier: `None` or `"normal"` (`Normal(scale="fan_in")`), `"laplace"`, `"scale_mixture"`,
-            `"warm_start"` (`Normal(loc="warm_start")`), a `Prior`, a tensorflow-probability distribution of
-            the active backend, or a configuration made by `keras.saving.serialize_keras_object`.
+            `"log_uniform"`, `"warm_start"` (`Normal(loc="warm_start")`), a `Prior`, a tensorflow-probability
+            distribution of the active backend, or a configuration made by `keras.saving.serialize_keras_object`.
 
     Returns:
         A `Prior`.

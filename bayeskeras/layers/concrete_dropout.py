@@ -1,0 +1,178 @@
+"""ConcreteDropout: dropout that learns its rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from bayeskeras.layers.input_dropout import InputDropout
+from bayeskeras.layers.kinds import channel_axes
+from bayeskeras.layers.noise import MultiplicativeNoise, Tensor, expected_cost_of_dropout
+from bayeskeras.priors import Prior
+from bayeskeras.priors.prior import is_number
+
+#: Smallest distance of uniform random numbers from 0 and 1, so that their logits are finite.
+_MARGIN = 1e-6
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.layers")
+class ConcreteDropout(InputDropout):
+    """A Keras layer with dropout on its inputs, whose rate is learned (Gal, Hron and Kendall 2017).
+
+    One rate p for the layer. In training the mask is relaxed, so that p has a gradient: with u uniform,
+
+        z = 1 - sigmoid((logit p + logit u) / temperature)
+
+    In the draws of `predict_distribution` masks are hard, Bernoulli with the learned rate; with `training=False` the
+    layer is the plain one. The KL divergence is `l^2 |W|^2 / (2 (1 - p)) - K H(p)` and a constant, with K input
+    units and the entropy `H(p) = -p log p - (1 - p) log(1 - p)`: the first term wants small rates, the second
+    rates near 0.5, the likelihood those that fit. As both are divided by N, rates fall as data grow.
+    ("Concrete dropout", equations 3 to 5. The authors' code has a factor 2 / N at the entropy, for a loss of twice
+    the NLL.)
+
+    Args:
+        layer: any Keras layer with a kernel whose first argument is a tensor of numbers.
+        initial_rate: p at the start, between 0 and 1.
+        spatial: whether whole channels are dropped; default: for convolutions. K then counts channels.
+        length_scale: l of the prior `N(0, 1 / l^2)`, in units of 1 / weights; default: 0.01.
+        prior: another prior in its place, see `bayeskeras.priors.get`.
+        temperature: of the relaxation; default: 0.1, for whole channels 2/3, as the authors have it.
+        seed: of the layer's `keras.random.SeedGenerator`.
+        num_train_examples: N, by which the KL divergence is divided, for use in a plain `keras.Model` only.
+        **kwargs: `name` (default: that of the layer), `trainable`.
+
+    Raises:
+        ValueError: if an argument is out of range, both `length_scale` and `prior` are given, the layer has no
+            kernel or takes ids, or `spatial=True` and it has no channels.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+        import keras
+
+        inputs = keras.Input((8,))
+        x = bk.layers.ConcreteDropout(keras.layers.Dense(64, activation="relu"))(inputs)
+        outputs = bk.layers.ConcreteDropout(keras.layers.Dense(3))(x)
+        model = bk.BayesianModel(inputs, outputs, likelihood="categorical")
+        model.rates()  # {"dense": 0.1, "dense_1": 0.1} before training
+        ```
+    """
+
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        initial_rate: float = 0.1,
+        spatial: bool | None = None,
+        length_scale: float | None = None,
+        prior: Any = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        num_train_examples: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name, value, limit in (
+            ("initial_rate", initial_rate, 1.0),
+            ("temperature", temperature, math.inf),
+        ):
+            if not (value is None and name == "temperature") and not is_number(value, above=0.0, below=limit):
+                raise ValueError(
+                    f"ConcreteDropout: expected 0 < {name} < {limit}, received: {name}={value!r}"
+                )
+        self.initial_rate = float(initial_rate)
+        self.spatial = spatial
+        self.temperature = temperature
+        self.seed = seed
+        super().__init__(
+            layer,
+            _ConcreteNoise(self.initial_rate, seed=seed),
+            length_scale=length_scale,
+            prior=prior,
+            num_train_examples=num_train_examples,
+            **kwargs,
+        )
+
+    def build_posterior(self, fan_ins: list[float]) -> None:
+        """Lay out the mask, then build it."""
+        rank = len(next(iter(self._build_arguments.values())) or ())
+        axes = channel_axes(self.layer, rank)
+        has_positions = axes is not None and len(self.kernels[0].shape) > 2
+        spatial = has_positions if self.spatial is None else self.spatial
+        if spatial and axes is None:
+            raise ValueError(
+                f"ConcreteDropout {self.name!r}: expected a layer that sums over channels for spatial=True, "
+                f"received: layer={type(self.layer).__name__}"
+            )
+        if spatial and axes is not None:
+            self.dropout.noise_shape = tuple(None if axis in (0, axes[0]) else 1 for axis in range(rank))
+        default = 2.0 / 3.0 if spatial else 0.1
+        self.dropout.temperature = default if self.temperature is None else float(self.temperature)
+        super().build_posterior(fan_ins)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        config = super().get_config()
+        config.pop("dropout")
+        return {
+            **config,
+            "initial_rate": self.initial_rate,
+            "spatial": self.spatial,
+            "temperature": self.temperature,
+            "seed": self.seed,
+        }
+
+
+class _ConcreteNoise(MultiplicativeNoise):
+    """Binary noise with a learned rate; a part of `ConcreteDropout`, never saved on its own."""
+
+    temperature = 0.1
+
+    def __init__(
+        self, initial_rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None
+    ) -> None:
+        super().__init__(noise_shape=noise_shape, seed=seed)
+        self.initial_rate = initial_rate
+
+    def build_rate(self) -> None:
+        """Make the logit of the rate."""
+        start = math.log(self.initial_rate) - math.log1p(-self.initial_rate)
+        self.rate_logit = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(start), autocast=False, name="rate_logit"
+        )
+
+    @property
+    def rate(self) -> float:
+        """The learned rate."""
+        return float(ops.convert_to_numpy(ops.sigmoid(self.rate_logit.value)))
+
+    def sample(self, shape: tuple[int, ...]) -> Tensor:
+        """A hard mask, scaled."""
+        keep = 1.0 - ops.sigmoid(self.rate_logit.value)
+        uniform = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
+        return ops.cast(uniform < keep, "float32") / keep
+
+    def training_noise(self, shape: tuple[Any, ...]) -> Tensor:
+        """A relaxed mask, scaled."""
+        uniform = keras.random.uniform(
+            shape, minval=_MARGIN, maxval=1.0 - _MARGIN, dtype="float32", seed=self.seed_generator
+        )
+        logit = self.rate_logit.value
+        kept = ops.sigmoid(-(logit + ops.log(uniform) - ops.log1p(-uniform)) / self.temperature)
+        return kept * (1.0 + ops.exp(logit))  # 1 / (1 - p) = 1 + exp(logit p)
+
+    def expected_cost(self, prior: Prior, kernel: Tensor) -> Tensor:
+        """Exact, as the mask has two values."""
+        return expected_cost_of_dropout(prior, kernel, ops.sigmoid(self.rate_logit.value))
+
+    def kl_variables(self) -> list[keras.Variable]:
+        """The logit of the rate."""
+        return [self.rate_logit]
+
+    def kl_divergence_of(self, index: int) -> Tensor:
+        """`-K H(p)`, in nats."""
+        logit = self.rate_logit.value
+        rate = ops.sigmoid(logit)
+        return -self.num_units * (rate * ops.softplus(-logit) + (1.0 - rate) * ops.softplus(logit))

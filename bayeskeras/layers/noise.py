@@ -1,0 +1,182 @@
+"""The mechanism of all layers that multiply their input by noise of mean 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from bayeskeras.layers.divergence import HasDivergence, KLRegularizer
+from bayeskeras.layers.draws import Draw, Stochastic, in_draw
+from bayeskeras.priors import Prior
+
+Tensor = Any
+
+
+class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
+    """Base class of dropout layers: `outputs = inputs * noise`, noise of mean 1.
+
+    In training, each example has noise of its own. With `training=False` the layer passes its input through (the
+    weight-scaling rule). In a draw of `predict_distribution` there is one array of noise for all inputs, so that a
+    draw is one network; axes of unknown size share it.
+
+    Subclasses define `sample` and `expected_cost`; those with a learned rate also `build_rate`,
+    `training_noise`, `kl_variables` and `kl_divergence_of`.
+
+    Args:
+        noise_shape: shape of the noise, as in `keras.layers.Dropout`: 1 for an axis along which it is the same,
+            `None` for one along which it varies; default: it varies along all axes.
+        seed: of the layer's `keras.random.SeedGenerator`.
+        num_train_examples: N, by which the KL divergence of a learned rate is divided, for use in a plain
+            `keras.Model` only.
+        **kwargs: `name`, `dtype` of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        num_train_examples: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = seed
+        self.num_train_examples = num_train_examples
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    def shared_axes(self, rank: int) -> tuple[int, ...]:
+        """Axes of the input, without the batch, along which the noise is the same."""
+        if self.noise_shape is None:
+            return ()
+        if len(self.noise_shape) != rank:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: expected noise_shape of {rank} axes, "
+                f"received: noise_shape={self.noise_shape}"
+            )
+        return tuple(axis for axis in range(1, rank) if self.noise_shape[axis] == 1)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the variable that stands for the noise of a draw, which is neither trained nor saved."""
+        shared = self.shared_axes(len(input_shape))
+        shape = (
+            1 if size is None or axis in shared or axis == 0 else size
+            for axis, size in enumerate(input_shape)
+        )
+        self.__dict__["mask"] = keras.Variable(
+            keras.initializers.Ones(),
+            shape=tuple(shape),
+            dtype=self.compute_dtype,
+            trainable=False,
+            name="mask",
+        )
+        # One mask for all calls: a shared layer takes tensors of one shape.
+        sizes = {axis: size for axis, size in enumerate(input_shape) if axis > 0 and size is not None}
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=sizes)
+        self.build_rate()
+        for index, variable in enumerate(self.kl_variables()):
+            variable.regularizer = KLRegularizer(self, index)
+        self.built = True
+
+    def build_rate(self) -> None:
+        """Make the parameters of the noise, if it has any."""
+
+    @property
+    def num_units(self) -> int:
+        """Number of independent noise values of one network."""
+        return math.prod(self.mask.shape)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the noise is not always 1."""
+        return True
+
+    @property
+    def drawn_variables(self) -> list[keras.Variable]:
+        """The variable that holds the noise of a draw."""
+        return [self.mask]
+
+    def draw(self) -> Draw:
+        """Noise of one network, with a batch axis of size 1."""
+        return [(self.mask, ops.cast(self.sample(self.mask.shape), self.mask.dtype))]
+
+    def sample(self, shape: tuple[int, ...]) -> Tensor:
+        """Noise of one network, float32."""
+        raise NotImplementedError
+
+    def training_noise(self, shape: tuple[Any, ...]) -> Tensor:
+        """Noise for a batch of training, float32, with a gradient for the parameters of the noise."""
+        return self.sample(shape)
+
+    def expected_cost(self, prior: Prior, kernel: Tensor) -> Tensor:
+        """`E[-log prior(noise * kernel)]`, summed, up to a constant, of a kernel multiplied by the noise, in nats."""
+        raise NotImplementedError
+
+    def kl_variables(self) -> list[keras.Variable]:
+        """The learned parameters of the noise."""
+        return []
+
+    def num_divergences(self) -> int:
+        """One for each learned parameter."""
+        return len(self.kl_variables())
+
+    def kl_divergence(self) -> Tensor:
+        """KL divergence of the noise itself; 0 for noise that is not learned (it is constant)."""
+        return super().kl_divergence() if self.num_divergences() else ops.zeros(())
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """Multiply `inputs`, `(batch, ...)`, by noise."""
+        if in_draw():
+            return inputs * self.mask.value
+        if training and self.is_active:
+            return self.apply_noise(inputs)
+        return inputs
+
+    def apply_noise(self, inputs: Tensor) -> Tensor:
+        """`inputs` with noise of training."""
+        sizes = ops.shape(inputs)
+        shared = self.shared_axes(len(sizes))
+        shape = tuple(1 if axis in shared else size for axis, size in enumerate(sizes))
+        return inputs * ops.cast(self.training_noise(shape), inputs.dtype)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the input."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        config = {**super().get_config(), "seed": self.seed}
+        if self.noise_shape is not None:
+            config["noise_shape"] = self.noise_shape
+        if self.num_train_examples is not None:
+            config["num_train_examples"] = self.num_train_examples
+        return config
+
+
+def checked_rate(owner: str, rate: Any) -> float:
+    """A dropout rate as a float; a ValueError if it is not at least 0 and less than 1."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0.0 <= rate < 1.0:
+        raise ValueError(f"{owner}: expected 0 <= rate < 1, received: rate={rate!r}")
+    return float(rate)
+
+
+def expected_cost_of_dropout(prior: Prior, kernel: Tensor, rate: Any) -> Tensor:
+    """`E[-log prior(z kernel / (1 - rate))] + log prior(0)` over `z ~ Bernoulli(1 - rate)`, summed over the kernel.
+
+    Exact for every prior. For `N(0, 1 / l^2)` it is `l^2 |kernel|^2 / (2 (1 - rate))`: the KL condition of Gal and
+    Ghahramani (2016), with dropout that scales what it keeps.
+
+    Args:
+        prior: of the kernel.
+        kernel: its values.
+        rate: number or scalar tensor.
+    """
+    keep = 1.0 - rate
+    kept = ops.sum(prior.log_prob(kernel / keep))
+    dropped = ops.sum(prior.log_prob(ops.zeros_like(kernel)))
+    # The density at 0 is a constant, but for the share of it that goes with the rate.
+    return -keep * kept - rate * dropped + ops.stop_gradient(dropped)

@@ -1,0 +1,22 @@
+"""What the dropout posteriors share: which layers can have dropout on their inputs, and how its mask is laid out."""
+
+from __future__ import annotations
+
+import keras
+
+
+def takes_dropout(layer: keras.layers.Layer) -> bool:
+    """Whether the inputs of a layer are numbers, which can be dropped: an embedding takes ids."""
+    return not any(isinstance(part, keras.layers.Embedding) for part in layer._flatten_layers())
+
+
+def dropout_shape(layer: keras.layers.Layer, input_rank: int) -> tuple[int | None, ...] | None:
+    """`noise_shape` of dropout on the inputs of a layer: recurrent layers get one mask for all time steps.
+
+    Args:
+        layer: the layer after the dropout.
+        input_rank: number of axes of its input, the batch included.
+    """
+    if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional) and input_rank > 2:
+        return (None, 1, *[None] * (input_rank - 2))
+    return None

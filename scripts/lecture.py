@@ -1,0 +1,116 @@
+"""What the scripts of lecture tables share: their arguments, resumable training, tables, results and pictures.
+
+Not a script itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+
+import bayeskeras as bk
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
+
+
+def arguments(description: str | None, parser: argparse.ArgumentParser | None = None) -> argparse.Namespace:
+    """The command line of a script: `--quick`, `--seed`, `--work`.
+
+    Args:
+        description: the docstring of the script.
+        parser: one with further options.
+    """
+    parser = parser or argparse.ArgumentParser()
+    parser.description = description
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small data and few epochs, under two minutes; results go to results/quick",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of initial weights, shuffling and draws")
+    parser.add_argument(
+        "--work", type=Path, default=ROOT / ".runs", help="checkpoints, from which a killed run goes on"
+    )
+    return parser.parse_args()
+
+
+def train(
+    model: keras.Model, folder: Path, fingerprint: str, epochs: int, callbacks: Sequence[Any] = (), **fit: Any
+) -> dict[str, list[float]]:
+    """`model.fit`, which goes on after the last epoch of a run that was killed, and is done at once if it was whole.
+
+    Args:
+        model: compiled.
+        folder: of the checkpoints, which stay there.
+        fingerprint: a text that identifies the training.
+        epochs: in all.
+        callbacks: of Keras.
+        **fit: other arguments of `fit`.
+
+    Returns:
+        The values of each log over all epochs.
+    """
+    checkpoints = bk.callbacks.Resumable(folder, fingerprint)
+    started = checkpoints.resume(model)
+    if started < epochs:
+        print(f"{folder.name}: epochs {started + 1} to {epochs}", flush=True)
+        keras.utils.set_random_seed(
+            1000 * epochs + started
+        )  # Epochs after a kill are shuffled unlike those before.
+        verbose = 1 if sys.stdout.isatty() else 2
+        model.fit(
+            epochs=epochs, initial_epoch=started, callbacks=[*callbacks, checkpoints], verbose=verbose, **fit
+        )
+    return checkpoints.history
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table; floats with four digits."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*[_text(value) for value in row])
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def write_results(name: str, results: dict[str, Any], figure: Any, quick: bool) -> Path:
+    """Write `results/NAME.json` and `results/NAME.png` (of a quick run: under results/quick); returns the folder.
+
+    Args:
+        name: of the script.
+        results: numbers of the tables.
+        figure: of matplotlib.
+        quick: whether it was a quick run.
+    """
+    folder = RESULTS / "quick" if quick else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "command": " ".join(["python", f"scripts/{name}.py", *sys.argv[1:]]),
+        "backend": keras.backend.backend(),
+        "keras": keras.__version__,
+        "bayeskeras": bk.__version__,
+        **results,
+    }
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    figure.savefig(folder / f"{name}.png", dpi=120, bbox_inches="tight")
+    print(f"wrote {name}.json and {name}.png to {folder.relative_to(ROOT)}/")
+    return folder
