@@ -13,12 +13,14 @@ from bayeskeras import (
     zoo,
 )
 from bayeskeras._version import __version__
-from bayeskeras.models import BayesianModel, bayesianize
+from bayeskeras.models import BayesianModel, DeepEnsemble, SnapshotEnsemble, bayesianize
 from bayeskeras.predictive import PredictiveDistribution
 
 __all__ = [
     "BayesianModel",
+    "DeepEnsemble",
     "PredictiveDistribution",
+    "SnapshotEnsemble",
     "__version__",
     "bayesianize",
     "callbacks",

@@ -38,7 +38,8 @@ def card_text(
     recipe_place = f"zoo/{name}" if is_built_in else place
     information = datasets.info(recipe.dataset)
     test, training = record[recipe.evaluation_split], record["training"]
-    mean = test.get("mean_network", {})
+    is_ensemble = "single_members" in test
+    mean = test.get("single_members", test.get("mean_network", {}))
     rows = [
         ("accuracy", "accuracy"),
         ("NLL (nats)", "nll"),
@@ -56,13 +57,13 @@ def card_text(
         "",
         f'model = bk.zoo.load("{place}")',
         f'x, y = bk.datasets.load("{recipe.dataset}", "test")',
-        "distribution = model.predict_distribution(x, num_samples=50, seed=0)",
+        f"distribution = model.predict_distribution(x, {'' if is_ensemble else 'num_samples=50, '}seed=0)",
         "```",
         "",
         f"{recipe.evaluation_split.capitalize()} set, {test['examples']:,} examples, T = {test['num_samples']},"
         f" seed {test['seed']}:",
         "",
-        "| score | posterior predictive | mean network |",
+        f"| score | posterior predictive | {'mean of single members' if is_ensemble else 'mean network'} |",
         "|---|---|---|",
     ]
     for label, key in rows:
@@ -73,14 +74,32 @@ def card_text(
         "",
         f"{record['parameters']:,} trainable parameters; weights stored in {config['weights']['dtype']}"
         f" ({record['weights_bytes'] / 2**20:.1f} MiB). Scores are those of the stored weights.",
-        f"Trained for {training['epochs']} epochs on {training['examples']:,} examples in"
+        f"{_trained(training)} for {training['epochs']} epochs on {training['examples']:,} examples in"
         f" {training['seconds']:,} s on the {training['backend']} backend (CPU, two cores).",
         "",
+        *_layers(record),
         f"Made by `bayeskeras train {recipe_place}/recipe.toml`, scored again by `bayeskeras evaluate {place}`.",
         f"Licence of the data: {information.licence}. {information.citation}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _layers(record: dict[str, Any]) -> list[str]:
+    """Sentences on dropout rates and sparsity, if there are any."""
+    lines = []
+    if "rates" in record:
+        rates = ", ".join(f"{name} {rate:.3f}" for name, rate in record["rates"].items())
+        lines += [f"Dropout rates on the inputs of layers: {rates}.", ""]
+    if "sparsity" in record:
+        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in record["sparsity"].items())
+        lines += [f"Pruned weights, set to 0: {shares}.", ""]
+    return lines
+
+
+def _trained(training: dict[str, Any]) -> str:
+    members = training.get("members")
+    return f"{members} members, each trained" if members else "Trained"
 
 
 def _unknown_inputs(test: dict[str, Any]) -> list[str]:
@@ -110,6 +129,7 @@ def leaderboard_text(rows: Sequence[dict[str, Any]]) -> str:
         "# The zoo",
         "",
         "Scores of the posterior predictive on the test set, T = 50 draws, from the `metrics.json` of each preset;",
+        *_others(rows),
         "NLL in nats, ECE with 15 equal-width bins, AUROC of the predictive entropy as a detector of unknown inputs.",
         "This page is made by `python scripts/leaderboard.py`.",
         "",
@@ -120,6 +140,12 @@ def leaderboard_text(rows: Sequence[dict[str, Any]]) -> str:
         cells = [_cell(key, row.get(key)) for key in _HEADERS]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def _others(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Which rows have another number of draws than the rest."""
+    sizes = sorted({row["num_samples"] for row in rows if row["posterior"] == "deep_ensemble"} - {50})
+    return [f"deep ensembles: one draw of each member, T = {', '.join(map(str, sizes))};"] if sizes else []
 
 
 def _cell(key: str, value: Any) -> str:

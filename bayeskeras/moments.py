@@ -171,6 +171,43 @@ class Moments:
         return cls._combine(moments, slice(None))
 
     @classmethod
+    def merge(cls, moments: Sequence[Moments]) -> Moments:
+        """Join the moments of groups of draws for the same inputs.
+
+        Args:
+            moments: one `Moments` a group of draws, of the same likelihood and shape; groups may have different
+                numbers of draws, each of which counts the same.
+
+        Returns:
+            `Moments` over all draws.
+
+        Raises:
+            ValueError: if there is none, or likelihoods or shapes differ.
+        """
+        if not moments:
+            raise ValueError("expected at least one group of draws, received: moments=[]")
+        merged = cls._combine(moments[:1], slice(None))
+        for other in moments[1:]:
+            if type(other.likelihood) is not type(merged.likelihood) or other.shape != merged.shape:
+                raise ValueError(f"expected groups like the first, {moments[0]!r}, received: {other!r}")
+            merged._merge(other)
+        return merged
+
+    def _merge(self, other: Moments) -> None:
+        """Add the draws of another group, by the formula of Chan, Golub and LeVeque."""
+        total = self.num_samples + other.num_samples
+        share = other.num_samples / max(total, 1)
+        delta = other._mean - self._mean
+        self._squares += other._squares + delta**2 * (self.num_samples * share)
+        self._mean += delta * share
+        self._variance += (other._variance - self._variance) * share
+        if self._class_entropy is not None and other._class_entropy is not None:
+            self._class_entropy += (other._class_entropy - self._class_entropy) * share
+        if self._votes is not None and other._votes is not None:
+            self._votes += other._votes
+        self.num_samples = total
+
+    @classmethod
     def _combine(cls, moments: Sequence[Moments], index: Any) -> Moments:
         joined = cls(moments[0].likelihood)
         joined.num_samples = moments[0].num_samples

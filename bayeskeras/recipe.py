@@ -14,6 +14,7 @@ import keras
 
 from bayeskeras import datasets, models, posteriors, priors
 from bayeskeras.models import preset_folder
+from bayeskeras.models.seeds import hashed_seed
 from bayeskeras.priors.prior import is_number
 
 _ARCHITECTURES = {"LeNet": models.LeNet, "MLP": models.MLP, "VGG": models.VGG}
@@ -22,15 +23,42 @@ _TRAINING: dict[str, Any] = {
     "train_split": "train",
     "epochs": 10,
     "batch_size": 128,
+    "optimizer": "adam",
     "learning_rate": 1e-3,
     "schedule": "cosine",
     "shift": 0,
     "horizontal_flip": False,
     "kl_weight": 1.0,
     "kl_warm_up": 0,
+    "kl_delay": 0,
     "seed": 0,
     "dtype": "float32",
 }
+
+
+class _HalfLinear(keras.optimizers.schedules.LearningRateSchedule):
+    """Learning rate that is constant for half of the steps, then falls linearly to 0.
+
+    Args:
+        initial_learning_rate: the constant.
+        decay_steps: number of all steps.
+    """
+
+    def __init__(self, initial_learning_rate: float, decay_steps: int) -> None:
+        super().__init__()
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+
+    def __call__(self, step: Any) -> Any:
+        left = 1.0 - keras.ops.cast(step, "float32") / self.decay_steps
+        return self.initial_learning_rate * keras.ops.clip(2.0 * left, 0.0, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {"initial_learning_rate": self.initial_learning_rate, "decay_steps": self.decay_steps}
+
+
+_SCHEDULES = ("cosine", "linear", "half_linear", "constant")
 
 
 @dataclass(frozen=True)
@@ -46,12 +74,15 @@ class Recipe:
             `"warm_start"` prior is centred at): a folder beside that of the recipe, or a built-in name.
         arguments: `[model]`, the other entries: arguments of the architecture.
         posterior: `[posterior]`: `family` and arguments of its class in `bayeskeras.posteriors`; a `prior`
-            is a name of `bayeskeras.priors.get`, or a table of `family` and arguments of its class.
+            is a name of `bayeskeras.priors.get`, or a table of `family` and arguments of its class; the `member` of
+            a `deep_ensemble` is such a table of another posterior.
         dataset: `[data] name`, a name of `bayeskeras.datasets`.
         unknown: `[data] unknown`, a data set of unknown inputs for the scores, or `None`.
-        training: `[training]`: `train_split`, `epochs`, `batch_size`, `learning_rate` (of Adam), `schedule`
-            (`"cosine"` to 0 or `"constant"`), `shift` (pixels) and `horizontal_flip` (augmentation of images),
-            `kl_weight`, `kl_warm_up` (epochs), `seed`, `dtype` (storage).
+        training: `[training]`: `train_split`, `epochs`, `batch_size`, `optimizer` (`"adam"`, or
+            `"sgd"` with Nesterov momentum 0.9), `learning_rate`, `schedule`
+            (`"cosine"` or `"linear"` to 0, `"half_linear"`: constant for half of the steps, then linear to 0, or
+            `"constant"`), `shift` (pixels) and `horizontal_flip` (augmentation of images), `kl_weight`,
+            `kl_warm_up` and `kl_delay` (epochs, see `bayeskeras.callbacks.KLWarmUp`), `seed`, `dtype` (storage).
     """
 
     text: str
@@ -97,7 +128,11 @@ class Recipe:
                 raise ValueError(
                     f"recipe {path.name}: expected {name} like {_TRAINING[name]!r}, received: {name}={value!r}"
                 )
-        choices = (("schedule", ("cosine", "constant")), ("dtype", ("float32", "float16")))
+        choices = (
+            ("optimizer", ("adam", "sgd")),
+            ("schedule", _SCHEDULES),
+            ("dtype", ("float32", "float16")),
+        )
         for name, allowed in choices:
             if training.get(name, _TRAINING[name]) not in allowed:
                 raise ValueError(
@@ -148,6 +183,11 @@ class Recipe:
                 raise ValueError(
                     f"recipe: expected [model] arguments of {self.architecture}, received: {arguments} ({error})"
                 ) from error
+        elif isinstance(posterior, posteriors.DeepEnsemble):
+            raise ValueError(
+                "recipe: expected no [model] start_from with a deep_ensemble, whose members start from weights of "
+                f"their own, received: start_from={self.start_from!r}"
+            )
         else:
             beside = self.folder.parent / self.start_from
             start = preset_folder.load(beside if beside.is_dir() else self.start_from)
@@ -165,33 +205,45 @@ class Recipe:
         """Whether training images are shifted or mirrored."""
         return bool(self.training["shift"] or self.training["horizontal_flip"])
 
-    def batches(self, x: Any, y: Any, epoch: int) -> datasets.Augmented:
-        """Shuffled (and perhaps augmented) batches, from an epoch on that is counted from 0."""
+    def batches(self, x: Any, y: Any, epoch: int, member: int = 0) -> datasets.Augmented:
+        """Shuffled (and perhaps augmented) batches, from an epoch on that is counted from 0.
+
+        Args:
+            x: images.
+            y: labels.
+            epoch: the first one.
+            member: of an ensemble, counted from 0; each has an order of its own.
+        """
+        seed = int(self.training["seed"])
         batches = datasets.Augmented(
             x,
             y,
             batch_size=int(self.training["batch_size"]),
             shift=int(self.training["shift"]),
             horizontal_flip=bool(self.training["horizontal_flip"]),
-            seed=int(self.training["seed"]),
+            seed=hashed_seed(seed, member) if member else seed,
         )
         batches.start_epoch(epoch)
         return batches
 
     def optimizer(self, num_examples: int) -> keras.optimizers.Optimizer:
-        """Adam with the schedule of the recipe.
+        """The optimiser with the schedule of the recipe.
 
         Args:
             num_examples: number of training examples.
         """
-        rate: Any = float(self.training["learning_rate"])
-        if self.training["schedule"] == "cosine":
-            steps = -(-num_examples // int(self.training["batch_size"])) * int(self.training["epochs"])
-            rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-        elif self.training["schedule"] != "constant":
-            raise ValueError(
-                f'recipe: expected schedule="cosine" or "constant", received: {self.training["schedule"]!r}'
-            )
+        start = float(self.training["learning_rate"])
+        schedule = self.training["schedule"]
+        steps = -(-num_examples // int(self.training["batch_size"])) * int(self.training["epochs"])
+        rate: Any = start
+        if schedule == "cosine":
+            rate = keras.optimizers.schedules.CosineDecay(start, steps)
+        elif schedule == "linear":
+            rate = keras.optimizers.schedules.PolynomialDecay(start, steps, end_learning_rate=0.0)
+        elif schedule == "half_linear":
+            rate = _HalfLinear(start, steps)
+        if self.training["optimizer"] == "sgd":
+            return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
         return keras.optimizers.Adam(rate)
 
 
@@ -207,6 +259,8 @@ def _object(get: Any, table: Mapping[str, Any]) -> Any:
     arguments = dict(table)
     if isinstance(arguments.get("prior"), dict):
         arguments["prior"] = _object(priors.get, arguments["prior"])
+    if isinstance(arguments.get("member"), dict):
+        arguments["member"] = _object(posteriors.get, arguments["member"])
     family = type(get(arguments.pop("family", None)))
     try:
         return family(**arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -17,6 +18,7 @@ from bayeskeras._version import __version__
 from bayeskeras.callbacks import KLWarmUp, Resumable
 from bayeskeras.card import card_text
 from bayeskeras.models import BayesianModel, preset_folder
+from bayeskeras.models.ensemble import Ensemble
 from bayeskeras.models.preset_folder import write_text
 from bayeskeras.recipe import Recipe
 
@@ -61,7 +63,7 @@ def load(preset: str | Path) -> BayesianModel:
         preset: a built-in name or a folder.
 
     Returns:
-        The trained `BayesianModel`, not compiled.
+        The trained `BayesianModel` (or `DeepEnsemble`), not compiled.
 
     Raises:
         ValueError: if the preset is unknown (names the nearest ones), or its files are damaged.
@@ -84,7 +86,8 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
     A recipe with `train_split = "train_without_validation"` is evaluated on the validation split, and not on
     unknown inputs: so are settings to be compared (`scripts/compare_recipes.py`).
 
-    Interrupted at any moment, even by kill -9, the next call goes on after the last complete epoch.
+    Interrupted at any moment, even by kill -9, the next call goes on after the last complete epoch. The members of
+    a deep ensemble are trained one after another, with the settings of the recipe.
 
     Args:
         recipe: a `recipe.toml`, a folder that holds one, or the name of a built-in preset.
@@ -111,18 +114,46 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / RECIPE).resolve() != path.resolve():
         write_text(folder / RECIPE, content.text)
-    checkpoints = Resumable(folder / ".training", content.digest)
     x, y = datasets.load(content.dataset, content.training["train_split"])
-    model = content.build()
+    model: Any = content.build()
     model.compile(
         optimizer=content.optimizer(len(x)),
         metrics=["accuracy"] if model.likelihood.is_classification else None,
     )
+    checkpoints = folder / ".training"
+    fit = _fit_ensemble if isinstance(model, Ensemble) else _fit
+    last_epoch, seconds = fit(model, content, x, y, checkpoints, verbose)
+    model.num_train_examples = len(x)
+    model.kl_weight = float(content.training["kl_weight"])
+    for network in model.members if isinstance(model, Ensemble) else [model]:
+        if network.sparsity():
+            network.prune()
+    model.save_to_preset(folder, dtype=content.training["dtype"])
+    record = {
+        "training": {
+            **({"members": len(model)} if isinstance(model, Ensemble) else {}),
+            "epochs": int(content.training["epochs"]),
+            "examples": len(x),
+            "seconds": round(seconds),
+            "backend": keras.backend.backend(),
+            "keras": keras.__version__,
+            "bayeskeras": __version__,
+            "last_epoch": last_epoch,
+        }
+    }
+    trained = load(folder)
+    _write_metrics(folder, {**record, content.evaluation_split: _scores(trained, content)})
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return trained
+
+
+def _fit(
+    model: BayesianModel, content: Recipe, x: Any, y: Any, folder: Path, verbose: int | str
+) -> tuple[dict[str, float], float]:
+    """Train, with checkpoints in `folder`; the logs of the last epoch, and the seconds of all."""
+    checkpoints = Resumable(folder, content.digest)
     started = checkpoints.resume(model)
     epochs = int(content.training["epochs"])
-    callbacks: builtins.list[Any] = [_Seconds(), checkpoints]
-    if content.training["kl_warm_up"]:
-        callbacks.insert(0, KLWarmUp(int(content.training["kl_warm_up"])))
     if started < epochs:
         # Epochs of a resumed training are shuffled unlike those before the kill.
         keras.utils.set_random_seed(int(content.training["seed"]) + started)
@@ -130,28 +161,39 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
             data: dict[str, Any] = {"x": content.batches(x, y, started), "num_train_examples": len(x)}
         else:
             data = {"x": x, "y": y, "batch_size": int(content.training["batch_size"])}
+        callbacks = [*_callbacks(content), checkpoints]
         model.fit(**data, epochs=epochs, initial_epoch=started, callbacks=callbacks, verbose=verbose)
-    model.num_train_examples = len(x)
-    model.kl_weight = float(content.training["kl_weight"])
-    model.save_to_preset(folder, dtype=content.training["dtype"])
-    history = {name: values[-1] for name, values in checkpoints.history.items()}
-    seconds = sum(checkpoints.history.get("seconds", []))
-    history.pop("seconds", None)
-    record = {
-        "training": {
-            "epochs": epochs,
-            "examples": len(x),
-            "seconds": round(seconds),
-            "backend": keras.backend.backend(),
-            "keras": keras.__version__,
-            "bayeskeras": __version__,
-            "last_epoch": history,
+    last = {name: values[-1] for name, values in checkpoints.history.items() if name != "seconds"}
+    return last, sum(checkpoints.history.get("seconds", []))
+
+
+def _fit_ensemble(
+    model: Any, content: Recipe, x: Any, y: Any, folder: Path, verbose: int | str
+) -> tuple[dict[str, float], float]:
+    """Train the members, as `_fit`; logs are means over members."""
+    if content.is_augmented:
+        data: dict[str, Any] = {
+            "x": lambda member, epoch: content.batches(x, y, epoch, member),
+            "num_train_examples": len(x),
         }
-    }
-    trained = load(folder)
-    _write_metrics(folder, {**record, content.evaluation_split: _scores(trained, content)})
-    checkpoints.clear()
-    return trained
+    else:
+        data = {"x": x, "y": y, "batch_size": int(content.training["batch_size"])}
+    history = model.fit(
+        **data,
+        epochs=int(content.training["epochs"]),
+        callbacks=_callbacks(content),
+        verbose=verbose,
+        folder=folder / content.digest[:16],  # Checkpoints of another recipe are not taken.
+        fingerprint=content.digest,
+    )
+    seconds = sum(sum(logs.get("seconds", [])) for logs in history.members)
+    return {name: value for name, value in history.last().items() if name != "seconds"}, seconds
+
+
+def _callbacks(content: Recipe) -> builtins.list[Any]:
+    """Callbacks of the training of a network, but for checkpoints."""
+    rise, delay = int(content.training["kl_warm_up"]), int(content.training["kl_delay"])
+    return [*([KLWarmUp(rise, delay=delay)] if rise else []), _Seconds()]
 
 
 def evaluate(
@@ -169,7 +211,8 @@ def evaluate(
 
     Returns:
         Scores of the posterior predictive (`accuracy`, `nll`, `brier`, `ece` ...), of the mean network
-        (`mean_network`: accuracy, nll, ece), and `unknown_detection` by entropy and mutual information.
+        (`mean_network`: accuracy, nll, ece; for an ensemble `single_members`, the mean over its members), and
+        `unknown_detection` by entropy and mutual information.
 
     Raises:
         ValueError: if the preset is unknown or damaged, or the data set is not to be had.
@@ -239,12 +282,10 @@ def _scores(
 ) -> dict[str, Any]:
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
     distribution = model.predict_distribution(x, num_samples=num_samples, seed=seed)
-    scores: dict[str, Any] = {"num_samples": num_samples, "seed": seed, "examples": len(x)}
+    scores: dict[str, Any] = {"num_samples": distribution.num_samples, "seed": seed, "examples": len(x)}
     scores.update(metrics.evaluate(distribution, y))
-    mean_network = metrics.evaluate(_mean_network(model, x), y)
-    scores["mean_network"] = {
-        name: mean_network[name] for name in ("accuracy", "nll", "ece") if name in mean_network
-    }
+    name = "single_members" if isinstance(model, Ensemble) else "mean_network"
+    scores[name] = _mean_network_scores(model, x, y)
     unknown_x = _unknown_inputs(recipe)
     if unknown_x is not None:
         unknown = model.predict_distribution(unknown_x, num_samples=num_samples, seed=seed)
@@ -270,6 +311,14 @@ def _unknown_inputs(recipe: Recipe) -> np.ndarray | None:
         return None
 
 
+def _mean_network_scores(model: Any, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Scores of the mean network; of an ensemble the mean over its members, each scored alone."""
+    networks = model.members if isinstance(model, Ensemble) else [model]
+    each = [metrics.evaluate(_mean_network(network, x), y) for network in networks]
+    names = [name for name in ("accuracy", "nll", "ece") if name in each[0]]
+    return {name: float(np.mean([scores[name] for scores in each])) for name in names}
+
+
 def _mean_network(model: BayesianModel, x: np.ndarray) -> Any:
     """The predictive distribution of the posterior means alone."""
     from bayeskeras.predictive import PredictiveDistribution
@@ -286,6 +335,10 @@ def _write_metrics(folder: Path, record: dict[str, Any]) -> None:
     record["parameters"] = int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
     record["weights_bytes"] = (folder / preset_folder.WEIGHTS).stat().st_size
     record["weights_sha256"] = config["weights"]["sha256"]
+    for kind in ("rates", "sparsity"):  # An ensemble has neither.
+        report: dict[str, float] = getattr(model, kind, dict)()
+        if report:
+            record[kind] = report
     write_text(folder / METRICS, json.dumps(record, indent=1) + "\n")
     recipe = Recipe.read(folder / RECIPE)
     name = folder.resolve().name

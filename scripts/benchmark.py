@@ -33,6 +33,15 @@ ROOT = Path(__file__).resolve().parent.parent
 BATCH = 128
 DRAWS = 50
 
+#: Posteriors beside mean field, on all layers.
+OTHERS: dict[str, Any] = {
+    "MC dropout": "mc_dropout",
+    "concrete dropout": "concrete_dropout",
+    "Gaussian dropout": "gaussian_dropout",
+    "DropConnect": "mc_drop_connect",
+    "sparse variational dropout": "sparse_variational_dropout",
+}
+
 
 def plain_lenet(dropout: bool = False) -> keras.Model:
     """The LeNet of bayeskeras.models, not Bayesian."""
@@ -110,10 +119,14 @@ def training(rounds: int, steps: int) -> tuple[dict[str, float], list[tuple[str,
     model = plain_lenet()
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     add("plain Keras", model)
-    for estimator in ("weight", "local", "flipout", "auto"):
-        bayesian = bk.models.LeNet(posterior=bk.posteriors.MeanField(estimator=estimator))
+    posteriors: dict[str, Any] = {
+        estimator: bk.posteriors.MeanField(estimator=estimator)
+        for estimator in ("weight", "local", "flipout", "auto")
+    }
+    for name, posterior in {**posteriors, **OTHERS}.items():
+        bayesian = bk.models.LeNet(posterior=posterior)
         bayesian.compile("adam")
-        add(estimator, bayesian)
+        add(name, bayesian)
     with_tfp = keras.backend.backend() == "tensorflow"
     if with_tfp:
         import tf_keras
@@ -129,7 +142,8 @@ def training(rounds: int, steps: int) -> tuple[dict[str, float], list[tuple[str,
     rows = [
         (f"training, {name} / plain Keras", ratio(times, name, "plain Keras"), goal) for name, goal in goals
     ]
-    rows.append(("training, auto / plain Keras", ratio(times, "auto", "plain Keras"), 0.0))
+    for name in ("auto", *OTHERS):
+        rows.append((f"training, {name} / plain Keras", ratio(times, name, "plain Keras"), 0.0))
     if with_tfp:
         rows.append(("training, flipout / TFP's", ratio(times, "flipout", "tfp Flipout"), 1.0))
         rows.append(("training, weight / TFP's", ratio(times, "weight", "tfp Reparameterization"), 0.0))
@@ -163,9 +177,33 @@ def prediction(rounds: int, draws: int) -> tuple[dict[str, float], list[tuple[st
                 goal,
             )
         )
+    rows += _other_posteriors(plain, x, rounds, draws, speeds)
     if keras.backend.backend() == "tensorflow":
         rows += _beside_tfp(bayesian, x, rounds, draws, speeds)
     return speeds, rows
+
+
+def _other_posteriors(
+    plain: keras.Model, x: Any, rounds: int, draws: int, speeds: dict[str, float]
+) -> list[tuple[str, float, float]]:
+    """The other posteriors, on all layers, so that no part of the network is the same for all draws."""
+    models = {name: bk.models.LeNet(posterior=posterior) for name, posterior in OTHERS.items()}
+
+    def forward() -> None:
+        for _ in range(draws):
+            plain.predict_on_batch(x)
+
+    def predictive(model: bk.BayesianModel) -> Callable[[], Any]:
+        return lambda: model.predict_distribution(x, num_samples=draws, seed=0, verbose=0)
+
+    times = race({"plain": forward, **{name: predictive(model) for name, model in models.items()}}, rounds)
+    rows = []
+    for name in models:
+        speeds[f"{name}, {len(x)} inputs"] = len(x) * draws / statistics.median(times[name])
+        goal = 0.90 if name in ("MC dropout", "concrete dropout") else 0.0
+        label = f"predictive T = {draws}, {name}, {len(x)} inputs / plain forward x T"
+        rows.append((label, ratio(times, name, "plain"), goal))
+    return rows
 
 
 def _beside_tfp(

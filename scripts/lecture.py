@@ -46,7 +46,13 @@ def arguments(description: str | None, parser: argparse.ArgumentParser | None = 
 
 
 def train(
-    model: keras.Model, folder: Path, fingerprint: str, epochs: int, callbacks: Sequence[Any] = (), **fit: Any
+    model: keras.Model,
+    folder: Path,
+    fingerprint: str,
+    epochs: int,
+    callbacks: Sequence[Any] = (),
+    every: int = 1,
+    **fit: Any,
 ) -> dict[str, list[float]]:
     """`model.fit`, which goes on after the last epoch of a run that was killed, and is done at once if it was whole.
 
@@ -56,19 +62,22 @@ def train(
         fingerprint: a text that identifies the training.
         epochs: in all.
         callbacks: of Keras.
+        every: a checkpoint after every so many epochs.
         **fit: other arguments of `fit`.
 
     Returns:
         The values of each log over all epochs.
     """
-    checkpoints = bk.callbacks.Resumable(folder, fingerprint)
+    checkpoints = bk.callbacks.Resumable(folder, fingerprint, every)
     started = checkpoints.resume(model)
     if started < epochs:
         print(f"{folder.name}: epochs {started + 1} to {epochs}", flush=True)
         keras.utils.set_random_seed(
             1000 * epochs + started
         )  # Epochs after a kill are shuffled unlike those before.
-        verbose = 1 if sys.stdout.isatty() else 2
+        verbose: Any = 1 if sys.stdout.isatty() else 2
+        if every > 1:  # Short epochs.
+            verbose = 0
         model.fit(
             epochs=epochs, initial_epoch=started, callbacks=[*callbacks, checkpoints], verbose=verbose, **fit
         )

@@ -159,3 +159,33 @@ def test_bad_input() -> None:
             Moments.concatenate(blocks)
     with pytest.raises(ValueError, match="expected a classification"):
         _ = Moments("normal").votes
+
+
+@pytest.mark.parametrize("name", list(PARAMETERS))
+def test_merged_groups_of_draws(name: str) -> None:
+    """Groups of different sizes, one of a single draw, add up to all draws."""
+    likelihood, parameters = PARAMETERS[name]
+    groups = []
+    for draws in (slice(0, 1), slice(1, 4), slice(4, None)):
+        group = Moments(likelihood)
+        group.update_draws({k: v if v.shape[0] == 1 else v[draws] for k, v in parameters.items()})
+        groups.append(group)
+    before = groups[0].mean
+    merged = Moments.merge(groups)
+    whole = Moments(likelihood)
+    whole.update_draws(parameters)
+    quantities = ["mean", "aleatoric", "epistemic"] + (["class_entropy", "votes"] if name in CLASSES else [])
+    assert merged.num_samples == T and merged.shape == whole.shape
+    for quantity in quantities:
+        np.testing.assert_allclose(getattr(merged, quantity), getattr(whole, quantity), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(groups[0].mean, before)
+
+
+def test_merge_refuses_what_does_not_fit() -> None:
+    moments = Moments("normal")
+    moments.update({"loc": np.zeros((3, 1)), "scale": np.ones((1, 1))})
+    other = Moments("normal")
+    other.update({"loc": np.zeros((2, 1)), "scale": np.ones((1, 1))})
+    for groups in ([], [moments, other]):
+        with pytest.raises(ValueError, match="expected"):
+            Moments.merge(groups)

@@ -192,3 +192,95 @@ def test_where_a_training_writes_to(recipe: Path, monkeypatch: pytest.MonkeyPatc
     assert preset_folder.find("lenet_map_digits") == preset_folder.built_in()["lenet_map_digits"]
     with pytest.raises(ValueError, match="config.json"):
         preset_folder.find(here / "lenet_map_digits")
+
+
+ENSEMBLE = (
+    RECIPE.replace("mean_field", "deep_ensemble")
+    .replace(
+        'prior = {{ family = "normal", scale = 0.5 }}',
+        "size = 2\n" + 'member = {{ family = "map", prior = {{ family = "normal", scale = 0.5 }} }}',
+    )
+    .replace("units = [16]", "units = [8]")
+)
+
+
+def ensemble_recipe(recipe: Path, epochs: int, more: str = "") -> Path:
+    """The recipe of a deep ensemble in a folder of its own."""
+    folder = recipe.parent.parent / "mlp_deep_ensemble_digits"
+    folder.mkdir()
+    (folder / "recipe.toml").write_text(ENSEMBLE.format(epochs=epochs) + more)
+    return folder / "recipe.toml"
+
+
+def test_an_ensemble_is_trained_scored_and_listed(recipe: Path) -> None:
+    path = ensemble_recipe(recipe, epochs=2, more="shift = 1\n")
+    model = bk.zoo.train(path, verbose=0)
+    folder = path.parent
+    names = {"recipe.toml", "config.json", "model.weights.h5", "metrics.json", "README.md"}
+    assert {file.name for file in folder.iterdir()} == names
+    assert isinstance(model, bk.DeepEnsemble) and len(model) == 2
+    assert model.num_train_examples == 1297 and model.kl_weight == pytest.approx(0.1)
+    (row,) = bk.zoo.list(folder.parent)
+    assert row["posterior"] == "deep_ensemble" and row["num_samples"] == 2
+    assert row["parameters"] == 2 * (784 * 8 + 8 + 8 * 10 + 10)
+    record = json.loads((folder / "metrics.json").read_text())
+    x, y = bk.datasets.load("digits", "test")
+    single = [bk.metrics.evaluate(member.predict_distribution(x, 1), y) for member in model.members]
+    for score in ("accuracy", "nll", "ece"):
+        expected = np.mean([scores[score] for scores in single])
+        assert record["test"]["single_members"][score] == pytest.approx(expected, abs=1e-5)
+    assert record["training"]["members"] == 2 and "mean_network" not in record["test"]
+    assert bk.zoo.evaluate(folder)["nll"] == pytest.approx(record["test"]["nll"], abs=1e-6)
+    card = (folder / "README.md").read_text()
+    assert "mean of single members" in card and "2 members, each trained for 2 epochs" in card
+    assert "T = 2" in card and "predict_distribution(x, seed=0)" in card
+    assert "one draw of each member, T = 2" in leaderboard_text([row])
+
+
+def test_members_of_an_ensemble_start_and_see_images_in_ways_of_their_own(recipe: Path) -> None:
+    content = Recipe.read(ensemble_recipe(recipe, epochs=1, more="shift = 1\n"))
+    first, second = content.build().members
+    again = content.build().members
+    assert isinstance(first.posterior, bk.posteriors.MAP) and first.posterior.prior.scale == 0.5
+    for a, b, c in zip(first.weights, second.weights, again[0].weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(a.numpy()), np.asarray(c.numpy()))
+        assert a.shape[0:2] != (784, 8) or np.abs(a.numpy() - b.numpy()).max() > 0.01
+    x, y = np.random.default_rng(0).random((128, 28, 28, 1)), np.arange(128)
+    orders = [content.batches(x, y, 0, member)[0][1] for member in (0, 0, 1)]
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert (orders[0] != orders[2]).any()
+
+
+def test_an_ensemble_starts_from_no_preset(recipe: Path) -> None:
+    path = ensemble_recipe(recipe, epochs=1)
+    path.write_text(path.read_text().replace("[model]", '[model]\nstart_from = "lenet_map_digits"'))
+    with pytest.raises(ValueError, match="start_from='lenet_map_digits'"):
+        Recipe.read(path).build()
+
+
+def test_the_training_of_an_ensemble_resumes_after_kill_9(recipe: Path) -> None:
+    path = ensemble_recipe(recipe, epochs=40)
+    folder = path.parent
+    command = [sys.executable, "-c", f"import bayeskeras as bk; bk.zoo.train({str(path)!r}, verbose=0)"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    place = folder / ".training" / Recipe.read(path).digest[:16]
+    while not list(place.glob("member-2/epoch-[2-9]*")) and time.monotonic() < deadline:
+        assert process.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (place / "member-1" / "finished").is_dir() and not (folder / "config.json").exists()
+    (state,) = place.glob("member-2/epoch-*/state.json")
+    content = Recipe.read(path)
+    member = content.build().members[0]
+    member.compile(optimizer=content.optimizer(1297))
+    bk.callbacks.Resumable(place / "member-1", content.digest).resume(member)
+    model = bk.zoo.train(path, verbose=0)
+    assert isinstance(model, bk.DeepEnsemble)
+    for before, after in zip(member.get_weights(), model.members[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    record = json.loads((folder / "metrics.json").read_text())
+    assert not (folder / ".training").exists() and not state.exists()
+    assert record["test"]["accuracy"] > 0.8

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from bayeskeras.priors.prior import is_number
+
 
 class KLWarmUp(keras.callbacks.Callback):
     """Raises `kl_weight` of a `BayesianModel` linearly, epoch by epoch, to the value that it has.
@@ -37,11 +39,11 @@ class KLWarmUp(keras.callbacks.Callback):
 
     def __init__(self, epochs: int, start: float = 0.0, delay: int = 0) -> None:
         super().__init__()
-        if epochs < 1:
+        if not is_number(epochs) or epochs < 1:
             raise ValueError(f"KLWarmUp: expected epochs >= 1, received: epochs={epochs!r}")
-        if not 0.0 <= start <= 1.0:
+        if not is_number(start) or not 0.0 <= start <= 1.0:
             raise ValueError(f"KLWarmUp: expected 0 <= start <= 1, received: start={start!r}")
-        if delay < 0:
+        if not is_number(delay) or delay < 0:
             raise ValueError(f"KLWarmUp: expected delay >= 0, received: delay={delay!r}")
         self.epochs = epochs
         self.start = start

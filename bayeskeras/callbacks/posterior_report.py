@@ -9,7 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from bayeskeras.layers import MeanField
+from bayeskeras.layers import MeanField, SparseVariationalDropout
+from bayeskeras.priors import LogUniform
+from bayeskeras.priors.log_uniform import log_alpha, log_uniform_divergence
 
 #: A weight sits on the prior if its KL divergence is below this, in nats.
 ON_PRIOR = 0.1
@@ -26,7 +28,8 @@ class PosteriorReport(keras.callbacks.Callback):
     - KL per weight: KL divergence to the prior over the number of weights, in nats. Far above 1 from the
       first epochs on: stddevs are too small beside the prior. 0: the layer has learned nothing.
     - signal-to-noise: median of |mean| / stddev (Blundell et al. 2015, section 5). Below 1: noise dominates.
-      Below 0.1 a line under the table says so, and what helps.
+      Below 0.1 a line under the table says so, and what helps (not for sparse variational dropout, which is
+      there to prune).
     - on the prior: share of weights whose KL divergence is below 0.1 nats; they could be pruned.
 
     Args:
@@ -73,7 +76,7 @@ class PosteriorReport(keras.callbacks.Callback):
 
         Returns:
             A dictionary for each of them: `layer`, `weights`, `kl_per_weight` (nats), `signal_to_noise`,
-            `share_on_prior`.
+            `share_on_prior`, `prunes` (whether the layer is there to lose weights).
 
         Raises:
             ValueError: if the model has no such layer.
@@ -99,6 +102,7 @@ class PosteriorReport(keras.callbacks.Callback):
                     "kl_per_weight": float(divergence.mean()),
                     "signal_to_noise": float(np.median(ratio)),
                     "share_on_prior": float((divergence < ON_PRIOR).mean()),
+                    "prunes": isinstance(layer, SparseVariationalDropout),
                 }
             )
         return rows
@@ -124,7 +128,7 @@ class PosteriorReport(keras.callbacks.Callback):
             )
             for row in [_COLUMNS, *cells]
         ]
-        lost = [row["layer"] for row in rows if row["signal_to_noise"] < LOST]
+        lost = [row["layer"] for row in rows if row["signal_to_noise"] < LOST and not row.get("prunes")]
         if lost:
             lines.append(
                 f"noise has drowned the weights of {', '.join(lost)}: the KL divergence outweighs the data. Start "
@@ -135,6 +139,8 @@ class PosteriorReport(keras.callbacks.Callback):
 
 def _divergences(prior: Any, mean: Any, log_stddev: Any) -> np.ndarray:
     """KL divergence of each weight, for any prior: Gauss-Hermite quadrature of the cross entropy."""
+    if isinstance(prior, LogUniform):  # Improper: it has no cross entropy.
+        return ops.convert_to_numpy(log_uniform_divergence(log_alpha(mean, log_stddev)))
     nodes, weights = np.polynomial.hermite_e.hermegauss(32)
     weights = weights / weights.sum()
     stddev = ops.exp(log_stddev)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from bayeskeras.layers.input_dropout import InputDropout
-from bayeskeras.layers.kinds import channel_axes
+from bayeskeras.layers.kinds import input_channels, is_recurrent
 from bayeskeras.layers.noise import MultiplicativeNoise, Tensor, expected_cost_of_dropout
 from bayeskeras.priors import Prior
 from bayeskeras.priors.prior import is_number
@@ -37,7 +36,8 @@ class ConcreteDropout(InputDropout):
     Args:
         layer: any Keras layer with a kernel whose first argument is a tensor of numbers.
         initial_rate: p at the start, between 0 and 1.
-        spatial: whether whole channels are dropped; default: for convolutions. K then counts channels.
+        spatial: whether whole channels are dropped; default: for convolutions. K then counts channels. (Recurrent
+            layers always have one mask for all time steps.)
         length_scale: l of the prior `N(0, 1 / l^2)`, in units of 1 / weights; default: 0.01.
         prior: another prior in its place, see `bayeskeras.priors.get`.
         temperature: of the relaxation; default: 0.1, for whole channels 2/3, as the authors have it.
@@ -47,7 +47,7 @@ class ConcreteDropout(InputDropout):
 
     Raises:
         ValueError: if an argument is out of range, both `length_scale` and `prior` are given, the layer has no
-            kernel or takes ids, or `spatial=True` and it has no channels.
+            kernel or takes ids, or `spatial=True` and it is neither a convolution nor `Dense`.
 
     Example:
         ```python
@@ -82,13 +82,17 @@ class ConcreteDropout(InputDropout):
                 raise ValueError(
                     f"ConcreteDropout: expected 0 < {name} < {limit}, received: {name}={value!r}"
                 )
+        if spatial is not None and not isinstance(spatial, bool):
+            raise ValueError(
+                f"ConcreteDropout: expected spatial=None, True or False, received: spatial={spatial!r}"
+            )
         self.initial_rate = float(initial_rate)
         self.spatial = spatial
         self.temperature = temperature
         self.seed = seed
         super().__init__(
             layer,
-            _ConcreteNoise(self.initial_rate, seed=seed),
+            _ConcreteNoise(self.initial_rate, seed=seed, dtype=getattr(layer, "dtype_policy", None)),
             length_scale=length_scale,
             prior=prior,
             num_train_examples=num_train_examples,
@@ -98,16 +102,19 @@ class ConcreteDropout(InputDropout):
     def build_posterior(self, fan_ins: list[float]) -> None:
         """Lay out the mask, then build it."""
         rank = len(next(iter(self._build_arguments.values())) or ())
-        axes = channel_axes(self.layer, rank)
-        has_positions = axes is not None and len(self.kernels[0].shape) > 2
-        spatial = has_positions if self.spatial is None else self.spatial
-        if spatial and axes is None:
+        channels = input_channels(self.layer, rank)
+        spatial = channels is not None if self.spatial is None else self.spatial
+        if channels is None and isinstance(self.layer, keras.layers.Dense):
+            channels = rank - 1
+        if spatial and channels is None:
             raise ValueError(
-                f"ConcreteDropout {self.name!r}: expected a layer that sums over channels for spatial=True, "
+                f"ConcreteDropout {self.name!r}: expected a layer with channels for spatial=True, "
                 f"received: layer={type(self.layer).__name__}"
             )
-        if spatial and axes is not None:
-            self.dropout.noise_shape = tuple(None if axis in (0, axes[0]) else 1 for axis in range(rank))
+        if spatial:
+            self.dropout.noise_shape = tuple(None if axis in (0, channels) else 1 for axis in range(rank))
+        elif is_recurrent(self.layer) and rank > 2:
+            self.dropout.noise_shape = tuple(1 if axis == 1 else None for axis in range(rank))
         default = 2.0 / 3.0 if spatial else 0.1
         self.dropout.temperature = default if self.temperature is None else float(self.temperature)
         super().build_posterior(fan_ins)
@@ -130,10 +137,8 @@ class _ConcreteNoise(MultiplicativeNoise):
 
     temperature = 0.1
 
-    def __init__(
-        self, initial_rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None
-    ) -> None:
-        super().__init__(noise_shape=noise_shape, seed=seed)
+    def __init__(self, initial_rate: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.initial_rate = initial_rate
 
     def build_rate(self) -> None:
@@ -150,7 +155,7 @@ class _ConcreteNoise(MultiplicativeNoise):
 
     def sample(self, shape: tuple[int, ...]) -> Tensor:
         """A hard mask, scaled."""
-        keep = 1.0 - ops.sigmoid(self.rate_logit.value)
+        keep = ops.sigmoid(-self.rate_logit.value)
         uniform = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
         return ops.cast(uniform < keep, "float32") / keep
 
@@ -165,7 +170,7 @@ class _ConcreteNoise(MultiplicativeNoise):
 
     def expected_cost(self, prior: Prior, kernel: Tensor) -> Tensor:
         """Exact, as the mask has two values."""
-        return expected_cost_of_dropout(prior, kernel, ops.sigmoid(self.rate_logit.value))
+        return expected_cost_of_dropout(prior, kernel, ops.sigmoid(-self.rate_logit.value))
 
     def kl_variables(self) -> list[keras.Variable]:
         """The logit of the rate."""

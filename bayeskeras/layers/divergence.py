@@ -43,13 +43,25 @@ class HasDivergence:
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
 class KLRegularizer(keras.regularizers.Regularizer):
-    """One term of the KL divergence divided by N, for layers in a plain `keras.Model`."""
+    """One term of the KL divergence divided by N, for layers in a plain `keras.Model`.
 
-    def __init__(self, layer: HasDivergence, index: int) -> None:
+    Args:
+        layer: what the term belongs to.
+        index: number of the term.
+        other: the regulariser that the variable has already (that of the user), which stays.
+    """
+
+    def __init__(self, layer: HasDivergence, index: int, other: Any = None) -> None:
         self.layer = layer
         self.index = index
+        self.other = other.other if isinstance(other, KLRegularizer) else other
 
     def __call__(self, x: Tensor) -> Tensor:
+        # Keras sums losses of one type only, whatever the types of the layers.
+        own = ops.zeros(()) if self.other is None else ops.cast(self.other(x), keras.config.floatx())
+        return own + self._divergence()
+
+    def _divergence(self) -> Tensor:
         if trainer_owns_kl():
             return ops.zeros(())
         count = self.layer.num_train_examples
@@ -59,7 +71,6 @@ class KLRegularizer(keras.regularizers.Regularizer):
                 "the KL divergence is divided, when the layer is trained in a plain keras.Model (a "
                 "bayeskeras.BayesianModel finds it itself); received: num_train_examples=None"
             )
-        # Keras sums losses of one type only, whatever the types of the layers.
         return ops.cast(self.layer.kl_divergence_of(self.index) / float(count), keras.config.floatx())
 
 

@@ -17,6 +17,9 @@ from bayeskeras.priors.prior import is_number
 
 LEARNED = (None, "layer", "unit")
 
+#: Least logarithm of a learned alpha: noise of one part in twenty thousand, whose root has a derivative.
+_LEAST_LOG_ALPHA = -20.0
+
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
 class GaussianDropout(MultiplicativeNoise):
@@ -82,8 +85,8 @@ class GaussianDropout(MultiplicativeNoise):
         if self.learned is not None:
             self._log_alpha = self.add_weight(
                 shape=self.mask.shape if self.learned == "unit" else (),
-                initializer=keras.initializers.Constant(math.log(self.initial_alpha)),
-                constraint=_AtMostZero(),
+                initializer=keras.initializers.Constant(max(math.log(self.initial_alpha), _LEAST_LOG_ALPHA)),
+                constraint=_LogAlphaInRange(),
                 autocast=False,
                 name="log_alpha",
             )
@@ -115,7 +118,7 @@ class GaussianDropout(MultiplicativeNoise):
     def kl_divergence_of(self, index: int) -> Tensor:
         """KL divergence of the noise of all units, in nats."""
         assert self._log_alpha is not None
-        per_unit = log_uniform_divergence(ops.maximum(self._log_alpha.value, -20.0))
+        per_unit = log_uniform_divergence(self._log_alpha.value)
         return ops.sum(per_unit) * (self.num_units / math.prod(self._log_alpha.shape))
 
     def get_config(self) -> dict[str, Any]:
@@ -124,8 +127,8 @@ class GaussianDropout(MultiplicativeNoise):
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
-class _AtMostZero(keras.constraints.Constraint):
-    """Projects a logarithm to 0 or below."""
+class _LogAlphaInRange(keras.constraints.Constraint):
+    """Projects the logarithm of alpha to 0 or below, and not so low that its root has no derivative."""
 
     def __call__(self, value: Tensor) -> Tensor:
-        return ops.minimum(value, 0.0)
+        return ops.clip(value, _LEAST_LOG_ALPHA, 0.0)

@@ -9,7 +9,7 @@ from keras import ops
 
 from bayeskeras import priors
 from bayeskeras.layers.draws import Draw, Stochastic, in_draw
-from bayeskeras.layers.kinds import channel_axes
+from bayeskeras.layers.kinds import channel_axes, takes_ids
 from bayeskeras.layers.noise import MultiplicativeNoise
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior, refuse_learned_scale
 from bayeskeras.priors.prior import is_number
@@ -79,7 +79,7 @@ class InputDropout(WeightPosterior, Stochastic):
                 f"{type(self).__name__}: expected an unbuilt dropout layer of bayeskeras.layers, "
                 f"received: dropout={dropout!r}"
             )
-        if isinstance(layer, keras.layers.Embedding):
+        if isinstance(layer, keras.layers.Layer) and takes_ids(layer):
             raise ValueError(
                 f"{type(self).__name__}: expected a layer whose inputs are numbers (ids cannot be dropped), "
                 f"received: layer={layer!r}"
@@ -87,6 +87,7 @@ class InputDropout(WeightPosterior, Stochastic):
         super().__init__(
             layer,
             prior=dropout_prior(type(self).__name__, length_scale, prior),
+            include_bias=False,
             num_train_examples=num_train_examples,
             **kwargs,
         )

@@ -115,6 +115,24 @@ def _as_tuple(value: Any) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
+def takes_ids(layer: keras.layers.Layer) -> bool:
+    """Whether the inputs of a layer are ids (it has an embedding), which cannot be dropped as numbers can."""
+    return any(isinstance(part, keras.layers.Embedding) for part in layer._flatten_layers())
+
+
+def is_recurrent(layer: keras.layers.Layer) -> bool:
+    """Whether the second axis of the inputs is time, along which noise on them has to be the same."""
+    return isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional)
+
+
+def input_channels(layer: keras.layers.Layer, input_rank: int) -> int | None:
+    """The axis of the channels of a layer with positions (a convolution of any kind), else `None`."""
+    if not hasattr(layer, "data_format"):
+        return None
+    first = 2 if is_recurrent(layer) else 1
+    return first if layer.data_format == "channels_first" else input_rank - 1
+
+
 def channel_axes(layer: keras.layers.Layer, input_rank: int) -> tuple[int, int] | None:
     """The axis of the input, and that of the kernel, of the channels that a layer sums over.
 

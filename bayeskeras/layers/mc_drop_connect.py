@@ -74,7 +74,7 @@ class MCDropConnect(WeightPosterior, Stochastic):
 
     def kl_divergence_of(self, index: int) -> Tensor:
         """`E[-log prior(z w)]` of one kernel."""
-        return expected_cost_of_dropout(self._priors[index], self.kernels[index].value, self.rate)
+        return expected_cost_of_dropout(self._priors[index], self.kernels[index].value, 1.0 - self.rate)
 
     @property
     def drawn_variables(self) -> list[keras.Variable]:

@@ -76,7 +76,7 @@ class MCDropout(MultiplicativeNoise):
 
     def expected_cost(self, prior: Prior, kernel: Tensor) -> Tensor:
         """Exact, as the mask has two values."""
-        return expected_cost_of_dropout(prior, kernel, self.rate)
+        return expected_cost_of_dropout(prior, kernel, 1.0 - self.rate)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

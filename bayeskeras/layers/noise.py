@@ -12,6 +12,7 @@ from keras import ops
 from bayeskeras.layers.divergence import HasDivergence, KLRegularizer
 from bayeskeras.layers.draws import Draw, Stochastic, in_draw
 from bayeskeras.priors import Prior
+from bayeskeras.priors.prior import is_number
 
 Tensor = Any
 
@@ -28,7 +29,7 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
 
     Args:
         noise_shape: shape of the noise, as in `keras.layers.Dropout`: 1 for an axis along which it is the same,
-            `None` for one along which it varies; default: it varies along all axes.
+            `None` (or the size of the axis) for one along which it varies; default: it varies along all axes.
         seed: of the layer's `keras.random.SeedGenerator`.
         num_train_examples: N, by which the KL divergence of a learned rate is divided, for use in a plain
             `keras.Model` only.
@@ -43,14 +44,19 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        if num_train_examples is not None and not is_number(num_train_examples, above=0.0):
+            raise ValueError(
+                f"{type(self).__name__}: expected num_train_examples to be a positive number, "
+                f"received: num_train_examples={num_train_examples!r}"
+            )
+        self.noise_shape = _checked_shape(type(self).__name__, noise_shape)
         self.seed = seed
         self.num_train_examples = num_train_examples
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
     def shared_axes(self, rank: int) -> tuple[int, ...]:
-        """Axes of the input, without the batch, along which the noise is the same."""
+        """Axes of the input along which the noise is the same."""
         if self.noise_shape is None:
             return ()
         if len(self.noise_shape) != rank:
@@ -58,18 +64,24 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
                 f"{type(self).__name__} {self.name!r}: expected noise_shape of {rank} axes, "
                 f"received: noise_shape={self.noise_shape}"
             )
-        return tuple(axis for axis in range(1, rank) if self.noise_shape[axis] == 1)
+        return tuple(axis for axis in range(rank) if self.noise_shape[axis] == 1)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the variable that stands for the noise of a draw, which is neither trained nor saved."""
         shared = self.shared_axes(len(input_shape))
-        shape = (
+        for size, wanted in list(zip(input_shape, self.noise_shape or (), strict=False))[1:]:
+            if size is not None and wanted not in (None, 1, size):
+                raise ValueError(
+                    f"{type(self).__name__} {self.name!r}: expected noise_shape to fit inputs of shape "
+                    f"{tuple(input_shape)}, received: noise_shape={self.noise_shape}"
+                )
+        shape = tuple(
             1 if size is None or axis in shared or axis == 0 else size
             for axis, size in enumerate(input_shape)
         )
         self.__dict__["mask"] = keras.Variable(
             keras.initializers.Ones(),
-            shape=tuple(shape),
+            shape=shape,
             dtype=self.compute_dtype,
             trainable=False,
             name="mask",
@@ -79,7 +91,7 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes=sizes)
         self.build_rate()
         for index, variable in enumerate(self.kl_variables()):
-            variable.regularizer = KLRegularizer(self, index)
+            variable.regularizer = KLRegularizer(self, index, variable.regularizer)
         self.built = True
 
     def build_rate(self) -> None:
@@ -129,7 +141,9 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
         return super().kl_divergence() if self.num_divergences() else ops.zeros(())
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Multiply `inputs`, `(batch, ...)`, by noise."""
+        """Multiply `inputs`, `(batch, ...)`, by noise; integers become numbers of the compute type."""
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(inputs.dtype)):
+            inputs = ops.cast(inputs, self.compute_dtype)
         if in_draw():
             return inputs * self.mask.value
         if training and self.is_active:
@@ -159,24 +173,34 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
 
 def checked_rate(owner: str, rate: Any) -> float:
     """A dropout rate as a float; a ValueError if it is not at least 0 and less than 1."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0.0 <= rate < 1.0:
+    if not is_number(rate, below=1.0) or rate < 0.0:
         raise ValueError(f"{owner}: expected 0 <= rate < 1, received: rate={rate!r}")
     return float(rate)
 
 
-def expected_cost_of_dropout(prior: Prior, kernel: Tensor, rate: Any) -> Tensor:
-    """`E[-log prior(z kernel / (1 - rate))] + log prior(0)` over `z ~ Bernoulli(1 - rate)`, summed over the kernel.
+def _checked_shape(owner: str, noise_shape: Any) -> tuple[int | None, ...] | None:
+    """`noise_shape` as a tuple; a ValueError if it is not a row of positive integers and `None`."""
+    if noise_shape is None:
+        return None
+    if not isinstance(noise_shape, Sequence) or not all(
+        size is None or (isinstance(size, int) and size > 0) for size in noise_shape
+    ):
+        raise ValueError(
+            f"{owner}: expected noise_shape to be None or a row of positive integers and None, "
+            f"received: noise_shape={noise_shape!r}"
+        )
+    return tuple(noise_shape)
 
-    Exact for every prior. For `N(0, 1 / l^2)` it is `l^2 |kernel|^2 / (2 (1 - rate))`: the KL condition of Gal and
+
+def expected_cost_of_dropout(prior: Prior, kernel: Tensor, keep: Any) -> Tensor:
+    """`E[-log prior(z kernel / keep)] + log prior(0)` over `z ~ Bernoulli(keep)`, summed over the kernel.
+
+    Exact for every prior. For `N(0, 1 / l^2)` it is `l^2 |kernel|^2 / (2 keep)`: the KL condition of Gal and
     Ghahramani (2016), with dropout that scales what it keeps.
 
     Args:
         prior: of the kernel.
         kernel: its values.
-        rate: number or scalar tensor.
+        keep: probability of keeping a unit, number or scalar tensor.
     """
-    keep = 1.0 - rate
-    kept = ops.sum(prior.log_prob(kernel / keep))
-    dropped = ops.sum(prior.log_prob(ops.zeros_like(kernel)))
-    # The density at 0 is a constant, but for the share of it that goes with the rate.
-    return -keep * kept - rate * dropped + ops.stop_gradient(dropped)
+    return -keep * ops.sum(prior.relative_log_prob(kernel / keep))

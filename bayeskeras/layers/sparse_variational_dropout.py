@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from bayeskeras.layers.draws import in_draw
@@ -84,6 +85,11 @@ class SparseVariationalDropout(MeanField):
             raise ValueError(
                 f"SparseVariationalDropout: expected initial_stddev > 0, received: initial_stddev={initial_stddev!r}"
             )
+        if not isinstance(prune_in_training, bool):
+            raise ValueError(
+                "SparseVariationalDropout: expected prune_in_training=True or False, "
+                f"received: prune_in_training={prune_in_training!r}"
+            )
         super().__init__(
             layer,
             prior=LogUniform(),
@@ -94,7 +100,7 @@ class SparseVariationalDropout(MeanField):
             **kwargs,
         )
         self.threshold = float(threshold)
-        self.prune_in_training = bool(prune_in_training)
+        self.prune_in_training = prune_in_training
 
     def build_posterior(self, fan_ins: list[float]) -> None:
         """Make the stddevs, and choose the estimator."""
@@ -116,12 +122,14 @@ class SparseVariationalDropout(MeanField):
     def prune(self) -> None:
         """Set pruned weights to exactly 0; what the layer computes does not change.
 
-        Their stddevs become 1, which keeps them pruned and compresses well.
+        Their stddevs become 1, which keeps them pruned and compresses well; with `prune_in_training=False` they stay
+        as they are, as training still uses them.
         """
         for kernel, log_stddev, alpha in zip(self.kernels, self.log_stddevs, self.log_alphas(), strict=True):
             kept = ops.convert_to_numpy(alpha) <= self.threshold
-            kernel.assign(ops.convert_to_numpy(kernel.value) * kept)
-            log_stddev.assign(ops.convert_to_numpy(log_stddev.value) * kept)
+            kernel.assign(np.where(kept, ops.convert_to_numpy(kernel.value), 0.0))
+            if self.prune_in_training:
+                log_stddev.assign(np.where(kept, ops.convert_to_numpy(log_stddev.value), 0.0))
 
     def _kept(self) -> list[Tensor]:
         """1 for weights that are kept, 0 for those that are pruned, without a gradient."""

@@ -114,7 +114,7 @@ class WeightPosterior(keras.layers.Wrapper, HasDivergence):
         self.centre_prior()
         self.build_posterior([fan_in(owner, variable) for owner, variable in owned])
         for index, variable in enumerate(self.kl_variables()):
-            variable.regularizer = KLRegularizer(self, index)
+            variable.regularizer = KLRegularizer(self, index, variable.regularizer)
         self.built = True
 
     def _build_layer(self, *args: Any, **kwargs: Any) -> None:

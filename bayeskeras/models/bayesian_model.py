@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from bayeskeras import likelihoods, metrics, posteriors
+from bayeskeras import likelihoods, posteriors
 from bayeskeras.callbacks.kl_warm_up import KLWarmUp
 from bayeskeras.layers import MAP, InputDropout, MCDropConnect, MultiplicativeNoise, SparseVariationalDropout
 from bayeskeras.layers.divergence import kl_layers
@@ -28,7 +28,7 @@ from bayeskeras.models.examples import (
     scaled_image,
     to_arrays,
 )
-from bayeskeras.models.predict import predict
+from bayeskeras.models.predict import check_positive_integer, evaluate, predict
 from bayeskeras.models.prediction import PredictionEngine
 from bayeskeras.predictive import PredictiveDistribution
 from bayeskeras.priors.prior import is_number
@@ -243,12 +243,13 @@ class BayesianModel(keras.Model):
     def _with_warm_up(self, callbacks: Any, epochs: int) -> Any:
         """The callbacks of `fit`, and the KL warm-up that the posterior brings if there is none among them."""
         share = 0.0 if self.posterior is None else self.posterior.kl_warm_up
-        if not share or isinstance(callbacks, keras.callbacks.CallbackList):
+        rise = round(share * epochs)  # 0 where there are too few epochs for one without the divergence.
+        if not rise or isinstance(callbacks, keras.callbacks.CallbackList):
             return callbacks
         given = list(tree.flatten(callbacks)) if callbacks is not None else []
         if any(isinstance(callback, KLWarmUp) for callback in given):
             return callbacks
-        return [KLWarmUp(max(1, round(share * epochs))), *given]
+        return [KLWarmUp(rise), *given]
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """One step on one batch, as in `keras.Model.train_on_batch`; set `num_train_examples` before.
@@ -326,10 +327,23 @@ class BayesianModel(keras.Model):
         """
         return self._predict(x, num_samples, batch_size, seed, keep_samples, verbose)[0]
 
-    def _predict(self, *arguments: Any) -> tuple[PredictiveDistribution, list[Array]]:
+    def _predict(
+        self, x: Any, num_samples: int, *arguments: Any
+    ) -> tuple[PredictiveDistribution, list[Array]]:
+        check_positive_integer("num_samples", num_samples)
+        engine = self.prediction_engine()
+        if not engine.is_random and not self.is_map:
+            raise ValueError(
+                f"predict_distribution: expected a model with stochastic layers, or one declared "
+                f'posterior="map"; received: model {self.name!r}, in which nothing is stochastic'
+            )
+        return predict(self, [(engine, num_samples)], x, *arguments)
+
+    def prediction_engine(self) -> PredictionEngine:
+        """The engine behind `predict_distribution`, made once."""
         if not self._engine:
             self._engine.append(PredictionEngine(self))
-        return predict(self, self._engine[0], *arguments)
+        return self._engine[0]
 
     @property
     def is_map(self) -> bool:
@@ -368,14 +382,7 @@ class BayesianModel(keras.Model):
         Raises:
             ValueError: as `predict_distribution`, or if labels are missing or wrong.
         """
-        if is_arrays(x):
-            check_examples(self, x, y)
-        distribution, labels = self._predict(x, num_samples, batch_size, seed, keep_samples, verbose)
-        if y is None:
-            if not labels:
-                raise ValueError("evaluate_distribution: expected labels, received: y=None")
-            y = np.concatenate(labels)
-        return metrics.evaluate(distribution, ops.convert_to_numpy(y))
+        return evaluate(self, x, y, num_samples, batch_size, seed, keep_samples, verbose)
 
     # What the posterior of each layer is like.
 

@@ -9,6 +9,7 @@ import keras
 
 from bayeskeras import likelihoods, posteriors
 from bayeskeras.models.bayesian_model import BayesianModel
+from bayeskeras.models.deep_ensemble import DeepEnsemble
 
 _LIKELIHOOD_OF = {"softmax": "categorical", "sigmoid": "bernoulli"}
 
@@ -29,7 +30,8 @@ def bayesianize(
     Layers with kernels are replaced by wrappers, in nested models too. A final softmax or sigmoid of a
     classification is removed, as outputs are logits, and so are the kernel regularisers of converted layers,
     whose place the prior takes.
-    What was done is in `conversion` of the new model.
+    What was done is in `conversion` of the new model. With the posterior `"deep_ensemble"` the new model is a
+    `DeepEnsemble`, whose members have initial weights of their own in place of the trained ones.
 
     Args:
         model: a built functional or `Sequential` model (or a `BayesianModel`: its MAP layers are converted).
@@ -46,7 +48,7 @@ def bayesianize(
         verbose: whether to print what was converted and what was left alone.
 
     Returns:
-        `BayesianModel`, not compiled.
+        `BayesianModel` (or `DeepEnsemble`), not compiled.
 
     Raises:
         ValueError: if the model is not functional, nothing is converted, or the likelihood is not known or
@@ -62,6 +64,12 @@ def bayesianize(
         ```
     """
     posterior = posteriors.get(posterior)
+    if isinstance(posterior, posteriors.DeepEnsemble):
+        options = {"likelihood": likelihood, "image_input": image_input, "kl_weight": kl_weight}
+        member = bayesianize(model, posterior.member, layers, **options, name=name, verbose=verbose)
+        ensemble: Any = DeepEnsemble(member, posterior.size, name=member.name)
+        ensemble.conversion = member.conversion
+        return ensemble
     likelihood = None if likelihood is None else likelihoods.get(likelihood)
     to_logits = likelihood is None or likelihood.is_classification
     conversion = posteriors.convert(model, posterior, layers, to_logits)

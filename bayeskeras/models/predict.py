@@ -1,15 +1,18 @@
-"""What `BayesianModel.predict_distribution` does: checks its arguments, then hands batches to the engine."""
+"""What `predict_distribution` does: checks its arguments, then hands batches to the engines of the networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from keras import ops
 
-from bayeskeras.models.examples import batches_of, check_inputs, is_arrays, to_arrays
-from bayeskeras.models.prediction import PredictionEngine
+from bayeskeras import metrics
+from bayeskeras.models.examples import batches_of, check_examples, check_inputs, is_arrays, to_arrays
+from bayeskeras.models.prediction import BYTE_BUDGET, PredictionEngine, join
 from bayeskeras.models.progress import Progress
+from bayeskeras.models.seeds import hashed_seed
 from bayeskeras.moments import Moments
 from bayeskeras.predictive import PredictiveDistribution
 
@@ -21,9 +24,8 @@ BATCH_SIZE = 512
 
 def predict(
     model: Any,
-    engine: PredictionEngine,
+    networks: Sequence[tuple[PredictionEngine, int]],
     x: Any,
-    num_samples: int,
     batch_size: int | None,
     seed: int | None,
     keep_samples: bool,
@@ -32,10 +34,9 @@ def predict(
     """The predictive distribution, and the labels that came with the inputs.
 
     Args:
-        model: a `BayesianModel`.
-        engine: the engine of the model.
+        model: a `BayesianModel`, or an ensemble.
+        networks: the engine of the model, or of each member, and how many networks it draws.
         x: as in `BayesianModel.predict_distribution`, and so are the arguments after it.
-        num_samples: T.
         batch_size: inputs of one compiled call, or `None`.
         seed: of the draws, or `None`.
         keep_samples: whether to keep all draws.
@@ -45,36 +46,92 @@ def predict(
         `PredictiveDistribution`, and the labels of each batch, empty if `x` has none.
 
     Raises:
-        ValueError: if nothing in the model is stochastic and it is not declared MAP, or an argument or input
-            is wrong.
+        ValueError: if an argument or input is wrong.
     """
-    _check_positive_integer("num_samples", num_samples)
     if batch_size is not None:
-        _check_positive_integer("batch_size", batch_size)
+        check_positive_integer("batch_size", batch_size)
     if seed is None:
         seed = int(np.random.randint(2**31))
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(
             f"predict_distribution: expected seed to be an integer >= 0, received: seed={seed!r}"
         )
-    if not engine.is_random and not model.is_map:
-        raise ValueError(
-            f"predict_distribution: expected a model with stochastic layers, or one declared "
-            f'posterior="map"; received: model {model.name!r}, in which nothing is stochastic'
-        )
     total = None
     if is_arrays(x):
         x = to_arrays(x, model)
         check_inputs(x, model, model.image_input)
-        total = len(x[0]) * (num_samples if engine.is_random else 1)
+        total = len(x[0]) * sum(draws if engine.is_random else 1 for engine, draws in networks)
     labels: list[Array] = []
     batches = _batches(model, x, batch_size or BATCH_SIZE, labels, check=total is None)
     progress = Progress(total, verbose)
-    result = engine.run(batches, num_samples, int(seed), keep_samples, progress)
+    # Several networks read the same batches: those of arrays are at hand, others are kept block by block.
+    blocks: Iterable[Iterable[list[Array]]] = [batches]
+    if len(networks) > 1:
+        blocks = _blocks(batches) if total is None else [list(batches)]
+    results: list[Any] = []
+    for block in blocks:
+        parts: list[Any] = []
+        for index, (engine, draws) in enumerate(networks):
+            own_seed = int(seed) if index == 0 else hashed_seed(int(seed), index)
+            parts.append(engine.run(block, draws, own_seed, keep_samples, progress))
+        results.append(_join_draws(parts) if keep_samples else _merge(parts))
     progress.close()
-    if isinstance(result, Moments):
-        return PredictiveDistribution.from_moments(model.likelihood, result), labels
-    return PredictiveDistribution(model.likelihood, result), labels
+    if keep_samples:
+        return PredictiveDistribution(model.likelihood, join(results, axis=1)), labels
+    moments = results[0] if len(results) == 1 else Moments.concatenate(results)
+    return PredictiveDistribution.from_moments(model.likelihood, moments), labels
+
+
+def evaluate(model: Any, x: Any, y: Any, *arguments: Any) -> dict[str, float]:
+    """What `evaluate_distribution` returns.
+
+    Args:
+        model: a `BayesianModel`, or an ensemble.
+        x: inputs.
+        y: labels, or `None` if they come with the inputs.
+        *arguments: of its `predict_distribution`, after x.
+
+    Raises:
+        ValueError: if labels are missing or wrong, or an argument is.
+    """
+    if is_arrays(x):
+        check_examples(model, x, y)
+    distribution, labels = model._predict(x, *arguments)
+    if y is None:
+        if not labels:
+            raise ValueError("evaluate_distribution: expected labels, received: y=None")
+        y = np.concatenate(labels)
+    return metrics.evaluate(distribution, ops.convert_to_numpy(y))
+
+
+def _blocks(batches: Iterable[list[Array]]) -> Iterator[list[list[Array]]]:
+    """Batches in lists of a bounded size in memory."""
+    block: list[list[Array]] = []
+    size = 0
+    for arrays in batches:
+        block.append(arrays)
+        size += sum(array.nbytes for array in arrays)
+        if size >= BYTE_BUDGET:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _join_draws(parts: list[dict[str, Array]]) -> dict[str, Array]:
+    """The draws of all members, one after the other; what the inputs share in one member alone is repeated."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = {}
+    for name in parts[0]:
+        arrays = [part[name] for part in parts]
+        shape = np.broadcast_shapes(*(array.shape[1:] for array in arrays))
+        joined[name] = np.concatenate([np.broadcast_to(a, (len(a), *shape)) for a in arrays])
+    return joined
+
+
+def _merge(parts: list[Moments]) -> Moments:
+    return parts[0] if len(parts) == 1 else Moments.merge(parts)
 
 
 def _batches(model: Any, x: Any, batch_size: int, labels: list[Array], check: bool) -> Iterator[list[Array]]:
@@ -90,7 +147,8 @@ def _batches(model: Any, x: Any, batch_size: int, labels: list[Array], check: bo
         raise ValueError(f"expected at least one batch of inputs, received: an empty {type(x).__name__}")
 
 
-def _check_positive_integer(name: str, value: Any) -> None:
+def check_positive_integer(name: str, value: Any) -> None:
+    """A ValueError if an argument is not an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(
             f"predict_distribution: expected {name} to be an integer >= 1, received: {name}={value!r}"

@@ -156,7 +156,7 @@ class PredictionEngine:
                 blocks.append(moments)
         if not keep_samples:
             return Moments.concatenate(blocks)
-        return self._repeat(_join(blocks, axis=1), num_samples)
+        return self._repeat(join(blocks, axis=1), num_samples)
 
     def _repeat(self, parameters: dict[str, Array], num_samples: int) -> dict[str, Array]:
         """The one draw of a deterministic network stands for all draws."""
@@ -222,10 +222,10 @@ class PredictionEngine:
                     {name: ops.convert_to_numpy(v)[:wanted] for name, v in parameters.items()}
                 )
                 progress.advance(sum(batch.counts) * wanted)
-            yield _join(outputs, axis=1)
+            yield join(outputs, axis=1)
 
 
-def _join(parts: list[dict[str, Array]], axis: int) -> dict[str, Array]:
+def join(parts: list[dict[str, Array]], axis: int) -> dict[str, Array]:
     """Parameters of all parts, one after the other; what inputs share keeps its axis of size 1."""
     if len(parts) == 1:
         return parts[0]

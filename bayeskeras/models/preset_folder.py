@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from bayeskeras._version import __version__
+from bayeskeras.models import sparse_arrays
 
 if TYPE_CHECKING:
     from bayeskeras.models.bayesian_model import BayesianModel
@@ -63,6 +64,9 @@ def find(preset: str | Path) -> Path:
 def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> None:
     """Write configuration and weights of `model`. A kill at any moment leaves the old preset or the new one.
 
+    Arrays that are mostly zeros are stored sparse (see `bayeskeras.models.sparse_arrays`), so that the preset of a
+    pruned model is small.
+
     Args:
         model: a `BayesianModel`.
         folder: made if it is not there.
@@ -99,7 +103,7 @@ def load(preset: str | Path) -> BayesianModel:
     folder = find(preset)
     config = read_config(folder)
     model = keras.saving.deserialize_keras_object(config["model"], safe_mode=True)
-    model.load_weights(folder / WEIGHTS)
+    _load_weights(model, folder / WEIGHTS)
     return model
 
 
@@ -162,34 +166,72 @@ def write_text(path: Path, text: str) -> None:
     os.replace(file.name, path)
 
 
+def _load_weights(model: BayesianModel, path: Path) -> None:
+    """Load a weights file; arrays that are stored sparse are expanded in a temporary file."""
+    if not sparse_arrays.has_sparse_arrays(path):
+        model.load_weights(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="bayeskeras-") as scratch:
+        expanded = Path(scratch) / WEIGHTS
+        sparse_arrays.expand(path, expanded)
+        model.load_weights(expanded)
+
+
 def _compress(path: Path, dtype: str) -> None:
     """Rewrite a weights file compressed, in `dtype`, without the state of an optimizer."""
     import h5py
 
     target = path.with_suffix(".tmp")
-    with h5py.File(path) as source, h5py.File(target, "w") as new:
-        _copy_group(source, new, dtype)
+    # The layout of HDF5 1.10 takes a tenth of the space of the first one for what is not data.
+    with h5py.File(path) as source, h5py.File(target, "w", libver=("v110", "v110")) as new:
+        patterns: dict[bytes, Any] = {}
+        count = _copy_group(source, new, dtype, patterns)
+        if count:
+            new.attrs[sparse_arrays.COUNT] = count
     os.replace(target, path)
 
 
-def _copy_group(source: Any, target: Any, dtype: str) -> None:
+def _copy_group(source: Any, target: Any, dtype: str, patterns: dict[bytes, Any]) -> int:
+    """Copy a group of a weights file, and return how many of its arrays are stored sparse."""
     import h5py
 
-    target.attrs.update(source.attrs)
+    # Strings of fixed length: the others get a heap of their own, 4 kB. Nothing reads the names.
+    for name, value in source.attrs.items():
+        target.attrs[name] = np.bytes_(value) if isinstance(value, str) and value.isascii() else value
+    count = 0
     for name, item in source.items():
-        if name == "optimizer":
+        if name == "optimizer" or not _has_arrays(item):
             continue
         if isinstance(item, h5py.Group):
-            _copy_group(item, target.create_group(name), dtype)
+            count += _copy_group(item, target.create_group(name), dtype, patterns)
+            continue
+        values = _as_stored(item[()], dtype)
+        if values.dtype.kind == "f" and sparse_arrays.is_sparse(values):
+            stored = sparse_arrays.write(target, name, values, patterns)
+            count += 1
         else:
-            values = item[()]
-            if values.dtype.kind == "f" and values.ndim:
-                stored = values.astype(dtype)
-                if np.isfinite(values).all() and not np.isfinite(stored).all():
-                    raise ValueError(
-                        f"save_to_preset: expected weights within the range of dtype={dtype!r}, "
-                        f"received: values up to {np.abs(values).max()}"
-                    )
-                values = stored
             options = {"compression": "gzip", "shuffle": True} if values.size > 64 else {}
-            target.create_dataset(name, data=values, **options).attrs.update(item.attrs)
+            stored = target.create_dataset(name, data=values, **options)
+        stored.attrs.update(item.attrs)
+    return count
+
+
+def _has_arrays(item: Any) -> bool:
+    """Whether there is an array in a group of a weights file, or it is one; Keras writes many empty groups."""
+    import h5py
+
+    return not isinstance(item, h5py.Group) or any(_has_arrays(part) for part in item.values())
+
+
+def _as_stored(values: Any, dtype: str) -> Any:
+    """An array in the type of the storage; numbers of a single value and other types stay as they are."""
+    if values.dtype.kind != "f" or not values.ndim:
+        return values
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype)
+    if np.isfinite(values).all() and not np.isfinite(stored).all():
+        raise ValueError(
+            f"save_to_preset: expected weights within the range of dtype={dtype!r}, "
+            f"received: values up to {np.abs(values).max()}"
+        )
+    return stored

@@ -9,6 +9,7 @@ import keras
 
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.bayesianize import bayesianize
+from bayeskeras.priors.prior import is_number
 
 #: The 13 convolutions of VGG-16 (configuration D of Simonyan and Zisserman 2015).
 VGG_16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -107,19 +108,24 @@ def _check(
     width: float,
     dropout: float,
 ) -> None:
-    smallest = 2 ** len(blocks)
-    if len(input_shape) != 3 or None in input_shape or min(input_shape[:2]) < smallest:
-        raise ValueError(
-            f"VGG: expected input_shape (height, width, channels) of at least {smallest} x {smallest} for "
-            f"{len(blocks)} blocks, received: input_shape={input_shape}"
-        )
-    sizes = [count for filters in blocks for count in filters]
-    if not blocks or not all(blocks) or min([*sizes, *units]) < 1 or not width > 0:
+    rows = isinstance(blocks, list | tuple) and all(_are_sizes(filters) and filters for filters in blocks)
+    if not rows or not blocks or not _are_sizes(units) or not is_number(width, above=0.0, below=float("inf")):
         raise ValueError(
             "VGG: expected blocks of positive numbers of filters, positive units and width > 0, "
-            f"received: blocks={blocks}, units={units}, width={width}"
+            f"received: blocks={blocks!r}, units={units!r}, width={width!r}"
         )
-    if not 0.0 <= dropout < 1.0:
+    smallest = 2 ** len(blocks)
+    if not _are_sizes(input_shape) or len(input_shape) != 3 or min(input_shape[:2]) < smallest:
+        raise ValueError(
+            f"VGG: expected input_shape (height, width, channels) of at least {smallest} x {smallest} for "
+            f"{len(blocks)} blocks, received: input_shape={input_shape!r}"
+        )
+    if not is_number(dropout, below=1.0) or dropout < 0.0:
         raise ValueError(f"VGG: expected 0 <= dropout < 1, received: dropout={dropout!r}")
-    if num_classes < 2:
-        raise ValueError(f"VGG: expected num_classes >= 2, received: num_classes={num_classes}")
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(f"VGG: expected num_classes >= 2, received: num_classes={num_classes!r}")
+
+
+def _are_sizes(value: Any) -> bool:
+    """Whether an argument is a row of positive integers."""
+    return isinstance(value, list | tuple) and all(isinstance(size, int) and size > 0 for size in value)

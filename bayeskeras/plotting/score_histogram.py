@@ -10,7 +10,9 @@ from bayeskeras.metrics.unknown_detection import unknown_detection
 from bayeskeras.plotting.style import BLUE, ORANGE, look, new_figure
 
 
-def score_histogram(known: Any, unknown: Any, label: str = "entropy (nats)", num_bins: int = 40) -> Any:
+def score_histogram(
+    known: Any, unknown: Any, label: str = "entropy (nats)", num_bins: int = 40, log_scale: bool = False
+) -> Any:
     """Histograms of a score for known and unknown inputs; the title gives how well it tells them apart.
 
     Args:
@@ -18,6 +20,7 @@ def score_histogram(known: Any, unknown: Any, label: str = "entropy (nats)", num
         unknown: `(M,)`, scores of unknown inputs; higher should mean unknown.
         label: name of the score.
         num_bins: bins from the smallest to the largest score.
+        log_scale: whether shares are on a logarithmic axis, for scores of known inputs that crowd in one bin.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -44,5 +47,8 @@ def score_histogram(known: Any, unknown: Any, label: str = "entropy (nats)", num
             axes.hist(values, edges, weights=weights, color=colour, histtype="step", linewidth=1.6)
         axes.set(xlabel=label, ylabel="share of inputs", xlim=(edges[0], edges[-1]))
         axes.set_title(f"AUROC {scores['auroc']:.3f}   FPR at 95 % TPR {scores['fpr95']:.3f}")
+        if log_scale:
+            axes.set_yscale("log")
+            axes.set_ylim(0.5 / max(len(known), len(unknown)), None)
         axes.legend()
     return figure

@@ -12,8 +12,13 @@ BLUE = "#0072B2"
 SKY = "#56B4E9"
 ORANGE = "#E69F00"
 VERMILLION = "#D55E00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
 GREY = "#6E6E6E"
 LIGHT_GREY = "#D9D9D9"
+
+#: Colours of several methods or models, in order.
+SERIES = (BLUE, ORANGE, VERMILLION, SKY, GREEN, PURPLE, "#222222")
 
 _SETTINGS: Any = {
     "font.size": 11,
@@ -41,6 +46,16 @@ def look() -> Iterator[None]:
 
     with matplotlib.rc_context(_SETTINGS):
         yield
+
+
+def colours(count: int) -> list[Any]:
+    """As many colours as there are series: told apart, or, for more than there are names for, light to dark."""
+    if count <= len(SERIES):
+        return list(SERIES[:count])
+    from matplotlib.colors import LinearSegmentedColormap
+
+    scale = LinearSegmentedColormap.from_list("light to dark", ["#BBDDF3", SKY, BLUE, "#00263F"])
+    return [scale(index / (count - 1)) for index in range(count)]
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -2,6 +2,7 @@
 
 from bayeskeras.posteriors.concrete_dropout import ConcreteDropout
 from bayeskeras.posteriors.conversion import Conversion, convert
+from bayeskeras.posteriors.deep_ensemble import DeepEnsemble
 from bayeskeras.posteriors.gaussian_dropout import GaussianDropout
 from bayeskeras.posteriors.get import get
 from bayeskeras.posteriors.map import MAP
@@ -15,6 +16,7 @@ __all__ = [
     "MAP",
     "ConcreteDropout",
     "Conversion",
+    "DeepEnsemble",
     "GaussianDropout",
     "MCDropConnect",
     "MCDropout",

@@ -10,6 +10,7 @@ import keras
 
 from bayeskeras.layers import MAP, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
+from bayeskeras.layers.kinds import takes_ids
 from bayeskeras.posteriors.output_activation import final_operation, output_activation, without_activation
 from bayeskeras.posteriors.posterior import LayerChoice, Posterior
 
@@ -83,7 +84,8 @@ def convert(
     layers = posterior.layers if layers is None else layers
     leaves = _leaves(model)
     convertible = [layer for layer in leaves if posterior.takes(layer, layers)]
-    chosen = _choose(convertible, layers)
+    first = next((layer for layer in leaves if _has_kernel(layer)), None)
+    chosen = _choose(convertible, layers, first)
     if not chosen:
         what = "dropout layers" if layers == "existing" else "layers with kernels"
         raise ValueError(
@@ -99,7 +101,7 @@ def convert(
     def clone(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
             return without_activation(layer) if layer is final and removed else layer
-        new = _copy(layer)
+        new = copy_layer(layer)
         if layer is final and removed:
             new = without_activation(new)
         pairs.append((layer, new))
@@ -117,7 +119,7 @@ def convert(
 
     report.model = keras.models.clone_model(model, clone_function=clone, recursive=True)
     for old, new in pairs:
-        _copy_state(old, new)
+        copy_state(old, new)
     for wrapper in wrappers:
         if isinstance(wrapper, WeightPosterior):
             wrapper.centre_prior()
@@ -126,7 +128,7 @@ def convert(
     order = {layer.name: i for i, layer in enumerate(leaves)}
     report.converted.sort(key=lambda row: order[row[0]])
     report.left_alone = [
-        (layer.name, type(layer).__name__, _reason(layer, convertible))
+        (layer.name, type(layer).__name__, _reason(layer, convertible, layers))
         for layer in leaves
         if id(layer) not in chosen and layer.weights
     ]
@@ -159,14 +161,21 @@ def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
     return list(leaves.values())
 
 
-def _choose(convertible: list[keras.layers.Layer], layers: LayerChoice) -> set[int]:
+def _has_kernel(layer: keras.layers.Layer) -> bool:
+    return any(weight.name.endswith("kernel") or weight.name == "embeddings" for weight in layer.weights)
+
+
+def _choose(
+    convertible: list[keras.layers.Layer], layers: LayerChoice, first: keras.layers.Layer | None
+) -> set[int]:
+    """The ids of the layers to convert; `first` is the one whose inputs are the data."""
     if callable(layers):
         inner = [layer.layer if isinstance(layer, MAP) else layer for layer in convertible]
         return {id(layer) for layer, plain in zip(convertible, inner, strict=True) if layers(plain)}
     if layers in ("all", "existing"):
         return {id(layer) for layer in convertible}
     if layers == "hidden":
-        return {id(layer) for layer in convertible[1:]}
+        return {id(layer) for layer in convertible if layer is not first}
     if layers == "last":
         return {id(layer) for layer in convertible[-1:]}
     raise ValueError(
@@ -175,18 +184,23 @@ def _choose(convertible: list[keras.layers.Layer], layers: LayerChoice) -> set[i
     )
 
 
-def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer]) -> str:
+def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer], layers: LayerChoice) -> str:
     if any(layer is other for other in convertible):
         return "not chosen"
     if isinstance(layer, WeightPosterior | Stochastic):
         return "is Bayesian already"
-    names = [weight.name for weight in layer.weights]
-    if "embeddings" in names:
-        return "takes ids, which dropout cannot drop"
-    return "not chosen" if any(name.endswith("kernel") for name in names) else "has no kernel"
+    if not _has_kernel(layer):
+        return "has no kernel"
+    is_embedding = layers != "existing" and takes_ids(layer)
+    return "takes ids, which dropout cannot drop" if is_embedding else "not chosen"
 
 
-def _copy(layer: keras.layers.Layer) -> keras.layers.Layer:
+def copy_layer(layer: keras.layers.Layer, config: dict[str, Any] | None = None) -> keras.layers.Layer:
+    """An unbuilt layer of the configuration of `layer`, or of one like it.
+
+    Raises:
+        ValueError: if the class cannot be made from its configuration.
+    """
     if type(layer) is keras.layers.Lambda:
         # Its configuration holds byte code, which Keras refuses to load; the function itself is at hand.
         rest = {
@@ -194,15 +208,15 @@ def _copy(layer: keras.layers.Layer) -> keras.layers.Layer:
         }
         return keras.layers.Lambda(layer.function, layer._output_shape, layer.mask, layer.arguments, **rest)
     try:
-        return type(layer).from_config(layer.get_config())
+        return type(layer).from_config(layer.get_config() if config is None else config)
     except (TypeError, NotImplementedError, ValueError) as error:
         raise ValueError(
-            "bayesianize: expected layers that can be made again from their configuration, "
+            "expected layers that can be made again from their configuration, "
             f"received: layer {layer.name!r} ({type(layer).__name__}): {error}"
         ) from error
 
 
-def _copy_state(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+def copy_state(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
     """Weights, vocabularies, and what layers keep of both (the statistics of `Normalization`)."""
     if old.weights:
         new.set_weights(old.get_weights())

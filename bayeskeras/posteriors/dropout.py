@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keras
 
+from bayeskeras.layers.kinds import is_recurrent, takes_ids
+
 
 def takes_dropout(layer: keras.layers.Layer) -> bool:
     """Whether the inputs of a layer are numbers, which can be dropped: an embedding takes ids."""
-    return not any(isinstance(part, keras.layers.Embedding) for part in layer._flatten_layers())
+    return not takes_ids(layer)
 
 
 def dropout_shape(layer: keras.layers.Layer, input_rank: int) -> tuple[int | None, ...] | None:
@@ -17,6 +19,6 @@ def dropout_shape(layer: keras.layers.Layer, input_rank: int) -> tuple[int | Non
         layer: the layer after the dropout.
         input_rank: number of axes of its input, the batch included.
     """
-    if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional) and input_rank > 2:
+    if is_recurrent(layer) and input_rank > 2:
         return (None, 1, *[None] * (input_rank - 2))
     return None

@@ -45,7 +45,7 @@ class GaussianDropout(Posterior):
 
     def _dropout(self, layer: keras.layers.Layer, input_rank: int) -> layers.GaussianDropout:
         shape = dropout_shape(layer, input_rank)
-        return layers.GaussianDropout(self.alpha, self.learned, noise_shape=shape)
+        return layers.GaussianDropout(self.alpha, self.learned, noise_shape=shape, dtype=layer.dtype_policy)
 
     def wrap(self, layer: keras.layers.Layer, input_rank: int) -> tuple[keras.layers.Layer, str]:
         """`InputDropout` around `layer`."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from bayeskeras.lookup import lookup
 from bayeskeras.posteriors.concrete_dropout import ConcreteDropout
+from bayeskeras.posteriors.deep_ensemble import DeepEnsemble
 from bayeskeras.posteriors.gaussian_dropout import GaussianDropout
 from bayeskeras.posteriors.map import MAP
 from bayeskeras.posteriors.mc_drop_connect import MCDropConnect
@@ -22,6 +23,7 @@ _FAMILIES = (
     GaussianDropout,
     ConcreteDropout,
     SparseVariationalDropout,
+    DeepEnsemble,
 )
 _BY_NAME: dict[str, type[Posterior]] = {family.name: family for family in _FAMILIES}
 
@@ -31,8 +33,8 @@ def get(identifier: Any) -> Posterior:
 
     Args:
         identifier: `"map"`, `"mean_field"`, `"mc_dropout"`, `"mc_drop_connect"`, `"gaussian_dropout"`,
-            `"concrete_dropout"`, `"sparse_variational_dropout"`, a `Posterior`, or a configuration made by
-            `keras.saving.serialize_keras_object`.
+            `"concrete_dropout"`, `"sparse_variational_dropout"`, `"deep_ensemble"`, a `Posterior`, or a
+            configuration made by `keras.saving.serialize_keras_object`.
 
     Returns:
         A `Posterior`.

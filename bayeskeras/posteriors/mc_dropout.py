@@ -8,6 +8,7 @@ import keras
 
 from bayeskeras import layers
 from bayeskeras.layers.input_dropout import dropout_prior
+from bayeskeras.layers.kinds import input_channels
 from bayeskeras.posteriors.dropout import dropout_shape, takes_dropout
 from bayeskeras.posteriors.posterior import LayerChoice, Posterior, checked_choice
 
@@ -60,20 +61,23 @@ class MCDropout(Posterior):
     ) -> None:
         self.rate = rate
         self.layers = checked_choice("MCDropout", layers, "existing")
-        self.spatial = bool(spatial)
+        if not isinstance(spatial, bool):
+            raise ValueError(f"MCDropout: expected spatial=True or False, received: spatial={spatial!r}")
+        self.spatial = spatial
         self.prior = dropout_prior("MCDropout", length_scale, prior)
         self._dropout(keras.layers.Dense(1), 2)  # The layer checks its arguments: let it do so now.
 
     def takes(self, layer: keras.layers.Layer, layers: LayerChoice) -> bool:
-        """Layers with a kernel whose inputs are numbers; with `"existing"` the dropout layers of Keras."""
+        """Layers with a kernel whose inputs are numbers; with `"existing"` the dropout layers of Keras that drop."""
         if layers == "existing":
-            return type(layer) in _EXISTING
+            return type(layer) in _EXISTING and 0.0 < layer.rate < 1.0
         return takes_dropout(layer) and super().takes(layer, layers)
 
     def _dropout(self, layer: keras.layers.Layer, input_rank: int) -> layers.MCDropout:
-        if self.spatial and input_rank > 2 and hasattr(layer, "data_format"):
-            return layers.SpatialMCDropout(self.rate, data_format=layer.data_format)
-        return layers.MCDropout(self.rate, noise_shape=dropout_shape(layer, input_rank))
+        if self.spatial and input_channels(layer, input_rank) in (1, input_rank - 1):
+            return layers.SpatialMCDropout(self.rate, data_format=layer.data_format, dtype=layer.dtype_policy)
+        shape = dropout_shape(layer, input_rank)
+        return layers.MCDropout(self.rate, noise_shape=shape, dtype=layer.dtype_policy)
 
     def wrap(self, layer: keras.layers.Layer, input_rank: int) -> tuple[keras.layers.Layer, str]:
         """`InputDropout` around a layer with a kernel, or the Bayesian form of a dropout layer."""

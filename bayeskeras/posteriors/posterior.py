@@ -23,7 +23,7 @@ class Posterior:
 
     Attributes:
         layers: which layers get the posterior where the user does not say: `"all"`, `"hidden"` (all but the
-            first, whose inputs are the data) or `"last"`.
+            first layer with weights, whose inputs are the data) or `"last"`.
         kl_warm_up: share of the epochs of `fit` over which the KL divergence comes in; 0: all of it from the start.
     """
 

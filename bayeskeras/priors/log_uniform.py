@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 from keras import ops
 
@@ -69,9 +71,12 @@ def log_alpha(mean: Tensor, log_stddev: Tensor) -> Tensor:
 
 
 def log_uniform_divergence(log_alpha: Tensor) -> Tensor:
-    """KL divergence of each weight (or unit) from its `log alpha`, between -8 and 8 or so, in nats."""
-    squares = 0.5 * ops.exp(-log_alpha)
-    return 0.5 * ops.log(_polynomial(_NUMERATOR, squares) / _polynomial(_DENOMINATOR, squares))
+    """KL divergence of each weight (or unit) from its `log alpha`, which is below 20, in nats."""
+    twice = 2.0 * ops.exp(
+        log_alpha
+    )  # 1 / x^2: powers of x^2 itself, and their derivatives, grow out of float32.
+    fraction = _polynomial(_NUMERATOR[::-1], twice) / _polynomial(_DENOMINATOR[::-1], twice)
+    return 0.5 * (ops.log(fraction) - log_alpha - math.log(2.0))
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:

@@ -93,6 +93,12 @@ class Normal(Prior):
         log_scale, precision = self._log_scale_and_precision()
         return -0.5 * precision * ops.square(self._deviation(value)) - log_scale - 0.5 * math.log(2 * math.pi)
 
+    def relative_log_prob(self, value: Tensor) -> Tensor:
+        """Log density of each weight beside that of 0, to full precision."""
+        _, precision = self._log_scale_and_precision()
+        squares = ops.square(self._deviation(value)) - ops.square(self._deviation(ops.zeros_like(value)))
+        return -0.5 * precision * squares
+
     def kl_divergence(
         self, mean: Tensor, log_stddev: Tensor, seed: keras.random.SeedGenerator | None = None
     ) -> Tensor:

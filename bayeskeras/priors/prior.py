@@ -70,6 +70,17 @@ class Prior(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def relative_log_prob(self, value: Tensor) -> Tensor:
+        """`log_prob(value) - log_prob(0)` of each weight: without the constants, beside which it may round away.
+
+        Args:
+            value: tensor of the array's shape.
+
+        Returns:
+            Tensor of the same shape, in nats.
+        """
+        return self.log_prob(value) - self.log_prob(ops.zeros_like(value))
+
     def kl_divergence(
         self, mean: Tensor, log_stddev: Tensor, seed: keras.random.SeedGenerator | None = None
     ) -> Tensor:

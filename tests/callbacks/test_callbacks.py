@@ -131,3 +131,33 @@ def test_resumed_training_ends_as_an_unbroken_one(tmp_path: Path) -> None:
     assert [folder.name for folder in (tmp_path / "parts").iterdir()] == ["epoch-4"]
     other.clear()
     assert not (tmp_path / "parts").exists()
+
+
+def test_checkpoints_of_every_third_epoch_and_of_the_end(tmp_path: Path) -> None:
+    checkpoints = bk.callbacks.Resumable(tmp_path, "same", every=3)
+    seen = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append([folder.name for folder in tmp_path.iterdir()])
+    )
+    model = bk.models.MLP(input_shape=(4,), num_classes=3, units=(8,), posterior="map")
+    model.compile(optimizer="sgd")
+    model.fit(X, Y, epochs=5, verbose=0, callbacks=[checkpoints, watch])
+    assert seen == [[], [], ["epoch-3"], ["epoch-3"], ["epoch-3"]]
+    assert [folder.name for folder in tmp_path.iterdir()] == ["epoch-5"]
+    again = bk.callbacks.Resumable(tmp_path, "same", every=3)
+    assert again.resume(model) == 5 and len(again.history["loss"]) == 5
+    with pytest.raises(ValueError, match="expected every >= 1"):
+        bk.callbacks.Resumable(tmp_path, every=0)
+
+
+def test_report_of_sparse_variational_dropout() -> None:
+    """The KL divergence of the log-uniform prior; lost weights are no reason to worry."""
+    model = bk.models.MLP(input_shape=(4,), num_classes=3, units=(8,), posterior="sparse_variational_dropout")
+    for layer in model._flatten_layers():
+        if isinstance(layer, bk.layers.SparseVariationalDropout):
+            layer.log_stddevs[0].assign(keras.ops.full(layer.log_stddevs[0].shape, 3.0))
+    rows = bk.callbacks.PosteriorReport.report(model)
+    total = sum(row["kl_per_weight"] * row["weights"] for row in rows)
+    assert total == pytest.approx(float(keras.ops.convert_to_numpy(model.kl_divergence())), rel=1e-4)
+    assert all(row["signal_to_noise"] < 0.1 for row in rows)
+    assert "drowned" not in bk.callbacks.PosteriorReport.table(rows)

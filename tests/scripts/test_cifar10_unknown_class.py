@@ -1,0 +1,36 @@
+"""The experiment on an unknown class: its networks and its data."""
+
+import cifar10_unknown_class as script
+import numpy as np
+
+import bayeskeras as bk
+
+
+def trainable(model: bk.BayesianModel) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def test_networks_are_those_of_the_lecture() -> None:
+    """Numbers of parameters as published: plain 117,805, VI 235,353."""
+    assert trainable(script.plain_network()) == 117_805
+    assert trainable(script.network(script.posterior_of("vi"))) == 235_353
+    mc = script.network(script.posterior_of("mc"))
+    assert trainable(mc) == 117_805
+    assert list(mc.rates().values()) == [0.3] * 6
+    assert "convolution_1_1" not in mc.rates()
+
+
+def test_filter_experiment() -> None:
+    """Horses are wrong whatever the network says; one network has no spread."""
+    y = np.array([0, 1, -1, 2] * 25)
+    probabilities = np.full((100, 9), 0.01)
+    probabilities[np.arange(100), np.where(y < 0, 3, y)] = 0.92
+    distribution = bk.PredictiveDistribution("categorical", {"logits": np.log(probabilities)[None]})
+    rows = script.filter_experiment({"plain": distribution}, y)
+    assert [(score, kept) for score, kept, *_ in rows] == [
+        ("confidence", 20),
+        ("confidence", 50),
+        ("entropy", 50),
+        ("confidence", 100),
+    ]
+    assert rows[-1][3] == 0.75 and rows[-1][4] == 0.584
