@@ -55,7 +55,7 @@ class Row:
         """The untrained network."""
         sparse = self.method == "Sparse VD"
         information = bk.datasets.info(self.data)
-        shape = tuple(information.input_shape)
+        shape: Any = information.input_shape
         if self.network == "VGG":
             plain = bk.posteriors.MAP(prior=bk.priors.Normal(scale=100.0))
             return bk.models.VGG(

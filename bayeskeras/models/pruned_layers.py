@@ -125,7 +125,7 @@ class Weighted(Step):
 
     def _is_used(self) -> Array:
         """Whether each input has a weight."""
-        return self.kernel.any(axis=(*range(self.kernel.ndim - 2), -1))
+        return np.asarray(self.kernel.any(axis=(*range(self.kernel.ndim - 2), -1)))
 
     def backward(self) -> None:
         """Needed are the inputs with a weight to a unit that is needed."""
@@ -254,7 +254,8 @@ class Flattening(Passing):
             inputs, outputs = self.inputs[0], self.outputs[0]
             assert inputs.units is not None
             along = [-1 if axis == inputs.axis else 1 for axis in range(1, len(inputs.shape))]
-            order = np.broadcast_to(np.arange(len(inputs.index)).reshape(along), inputs.shape[1:])
+            sizes = [size or 0 for size in inputs.shape[1:]]
+            order = np.broadcast_to(np.arange(len(inputs.index)).reshape(along), sizes)
             if self.layer.data_format == "channels_first":
                 order = np.moveaxis(order, 0, -1)
             order = order.ravel()

@@ -26,7 +26,7 @@ MAX_DENSITY = 0.3
 
 def is_sparse(values: Array) -> bool:
     """Whether an array is smaller as sparse rows."""
-    return values.size >= MIN_SIZE and np.count_nonzero(values) <= MAX_DENSITY * values.size
+    return bool(values.size >= MIN_SIZE and np.count_nonzero(values) <= MAX_DENSITY * values.size)
 
 
 def write(parent: Any, name: str, values: Array, patterns: dict[bytes, Any]) -> Any:

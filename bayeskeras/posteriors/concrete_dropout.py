@@ -47,7 +47,8 @@ class ConcreteDropout(Posterior):
         self.layers = checked_choice("ConcreteDropout", layers)
         self.spatial = spatial
         self.prior = dropout_prior("ConcreteDropout", length_scale, prior)
-        self.wrap(keras.layers.Dense(1), 2)  # The layer checks its arguments: let it do so now.
+        # The layer checks its arguments: let it do so now.
+        self._wrapper(keras.layers.Dense(1), spatial)
 
     def takes(self, layer: keras.layers.Layer, layers: LayerChoice) -> bool:
         """Layers with a kernel whose inputs are numbers."""
@@ -57,8 +58,10 @@ class ConcreteDropout(Posterior):
         """A `ConcreteDropout` layer around `layer`."""
         # Only layers with positions have channels to be dropped as a whole.
         spatial = self.spatial if hasattr(layer, "data_format") else None
-        wrapper = layers.ConcreteDropout(layer, self.initial_rate, spatial=spatial, prior=self.prior.copy())
-        return wrapper, f"rate learned from {self.initial_rate:g}"
+        return self._wrapper(layer, spatial), f"rate learned from {self.initial_rate:g}"
+
+    def _wrapper(self, layer: keras.layers.Layer, spatial: bool | None) -> layers.ConcreteDropout:
+        return layers.ConcreteDropout(layer, self.initial_rate, spatial=spatial, prior=self.prior.copy())
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

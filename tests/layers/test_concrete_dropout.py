@@ -35,9 +35,7 @@ def entropy(rate: float) -> float:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind(name: str) -> None:
-    kit.check_layer(
-        wrap, kit.LAYER_KINDS[name], parameters_per_kernel=0, parameters=1, train=name in TRAINED
-    )
+    kit.check_layer(wrap, kit.LAYER_KINDS[name], parameters_per_kernel=0, parameters=1, train=name in TRAINED)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -188,7 +186,9 @@ def test_draws_have_the_moments_of_training_as_the_temperature_falls() -> None:
         (lambda: L.ConvLSTM1D(3, 2), (4, 6, 2), False, 12),
     ],
 )
-def test_divergence_in_closed_form(layer: Any, shape: tuple[int, ...], spatial: bool | None, units: int) -> None:
+def test_divergence_in_closed_form(
+    layer: Any, shape: tuple[int, ...], spatial: bool | None, units: int
+) -> None:
     """`l^2 |W|^2 / (2 (1 - p)) - K H(p)`, with K inputs, channels, or the features of one time step."""
     wrapped = wrap(layer(), 0.2, spatial=spatial, length_scale=0.5)
     wrapped.build((None, *shape))

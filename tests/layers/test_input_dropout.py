@@ -135,8 +135,8 @@ def test_kl_condition_of_a_normal_prior(length_scale: float | None, rate: float)
     layer.build((None, 300))
     kernel = np.random.default_rng(0).normal(0.0, 0.05, (300, 200))
     layer.kernels[0].assign(kernel)
-    l = 0.01 if length_scale is None else length_scale
-    expected = l**2 * np.sum(kernel**2) / (2.0 * (1.0 - rate))
+    scale = 0.01 if length_scale is None else length_scale
+    expected = scale**2 * np.sum(kernel**2) / (2.0 * (1.0 - rate))
     assert float(layer.kl_divergence()) == pytest.approx(expected, rel=1e-4)
 
 
@@ -310,7 +310,9 @@ def test_predictions_do_not_depend_on_the_batch_size_and_leave_the_mean_network(
         np.testing.assert_allclose(other, samples[0], atol=1e-6)
     assert (samples[0].std(axis=0) > 1e-3).any()
     # Inside a draw one network for all inputs: the draws of an input do not depend on its neighbours.
-    np.testing.assert_allclose(model.predict_distribution(x[3:5], 9, seed=3).samples, samples[0][:, 3:5], atol=1e-6)
+    np.testing.assert_allclose(
+        model.predict_distribution(x[3:5], 9, seed=3).samples, samples[0][:, 3:5], atol=1e-6
+    )
     np.testing.assert_array_equal(model.predict(x, verbose=0), before)
 
 
@@ -365,7 +367,9 @@ def test_masks_of_sequences_pass() -> None:
     table[0] = 9.0
     model.layers[1].embeddings.assign(table)
     samples = model.predict_distribution(x, 4, seed=0).samples
-    np.testing.assert_allclose(samples[:, :1], model.predict_distribution(other, 4, seed=0).samples[:, 1:], atol=1e-6)
+    np.testing.assert_allclose(
+        samples[:, :1], model.predict_distribution(other, 4, seed=0).samples[:, 1:], atol=1e-6
+    )
     short = keras.Input((3,), dtype="int32")
     np.testing.assert_allclose(
         keras.Model(short, layer.layer(model.layers[1](short))).predict(x[:1, :3], verbose=0),
@@ -402,10 +406,16 @@ def test_integer_inputs(dropout: Any) -> None:
             lambda: wrap(L.Dense(2), length_scale=None, prior=priors.Normal(scale="learned")),
             "expected a prior with a fixed scale",
         ),
-        (lambda: wrap(L.Dense(2), num_train_examples=0), "expected num_train_examples to be a positive number"),
+        (
+            lambda: wrap(L.Dense(2), num_train_examples=0),
+            "expected num_train_examples to be a positive number",
+        ),
         (lambda: wrap(wrap(L.Dense(2))), "expected a layer without a posterior"),
         (lambda: wrap(3), "expected a Keras layer"),
-        (lambda: wrap(L.Dropout(0.5, name="empty")).build((None, 3)), "expected a layer with a kernel.*'empty'"),
+        (
+            lambda: wrap(L.Dropout(0.5, name="empty")).build((None, 3)),
+            "expected a layer with a kernel.*'empty'",
+        ),
     ],
 )
 def test_bad_arguments(make: Any, sentence: str) -> None:

@@ -19,7 +19,9 @@ TRAINED = ["dense", "conv2d", "embedding", "lstm", "attention"]
 
 def wrap(layer: L.Layer, **arguments: Any) -> SparseVariationalDropout:
     """Noise that can be seen, and no weight so small beside it that it is pruned."""
-    return SparseVariationalDropout(layer, **{"initial_stddev": 0.02, "threshold": 7.9, "seed": 5, **arguments})
+    return SparseVariationalDropout(
+        layer, **{"initial_stddev": 0.02, "threshold": 7.9, "seed": 5, **arguments}
+    )
 
 
 @pytest.mark.parametrize("name", kit.LAYER_KINDS)
@@ -91,7 +93,9 @@ def test_pruned_weights_are_0_in_the_mean_network_and_in_draws(name: str) -> Non
     means = [np.where(p, 0.0, kit.to_numpy(k.value)) for p, k in zip(pruned, layer.kernels, strict=True)]
     np.testing.assert_allclose(kit.to_numpy(layer(x)), with_kernels(means), rtol=1e-5, atol=1e-6)
     values, outputs = drawn(layer, x)
-    assert all((value[p] == 0).all() and (value[~p] != 0).all() for value, p in zip(values, pruned, strict=True))
+    assert all(
+        (value[p] == 0).all() and (value[~p] != 0).all() for value, p in zip(values, pruned, strict=True)
+    )
     np.testing.assert_allclose(outputs, with_kernels(values), rtol=1e-5, atol=1e-6)
 
 
@@ -130,9 +134,7 @@ def test_prune_changes_nothing_that_is_computed(name: str, prune_in_training: bo
 def test_pruned_weights_come_back_only_without_pruning_in_training() -> None:
     """One step of SGD on the labels alone: a pruned weight has a gradient only if training uses it."""
     for prune_in_training in (True, False):
-        layer = half_pruned(
-            L.Dense(4), (6,), prune_in_training=prune_in_training, num_train_examples=10**12
-        )
+        layer = half_pruned(L.Dense(4), (6,), prune_in_training=prune_in_training, num_train_examples=10**12)
         model = keras.Sequential([keras.Input((6,)), layer])
         model.compile(keras.optimizers.SGD(0.1), "mse")
         (pruned,) = pruned_of(layer)
@@ -142,7 +144,11 @@ def test_pruned_weights_come_back_only_without_pruning_in_training() -> None:
         after = [kit.to_numpy(v.value) for v in (layer.kernels[0], layer.log_stddevs[0])]
         for old, new in zip(before, after, strict=True):
             assert (new[~pruned] != old[~pruned]).all()
-            assert (new[pruned] == old[pruned]).all() if prune_in_training else (new[pruned] != old[pruned]).any()
+            assert (
+                (new[pruned] == old[pruned]).all()
+                if prune_in_training
+                else (new[pruned] != old[pruned]).any()
+            )
 
 
 @pytest.mark.parametrize("threshold", [-3.0, 3.0, 6.0])

@@ -382,7 +382,7 @@ def branches() -> keras.Model:
 
 def test_branches() -> None:
     model = sparsify(bayesianize(branches(), SPARSE, likelihood="categorical"), 1.1)
-    silent = {"left": np.s_[2:], "right": np.s_[[0, 3, 4, 5]], "x": np.s_[:, 3]}
+    silent: dict[str, Any] = {"left": np.s_[2:], "right": np.s_[[0, 3, 4, 5]], "x": np.s_[:, 3]}
     for name, part in silent.items():  # Inputs of `left` and `right` without weights, a constant unit of `x`.
         variable = model.get_layer(name).log_stddevs[0]
         log_stddev = values_of(variable)

@@ -411,7 +411,11 @@ class Subclassed(keras.Model):
             "expected at least one layer to convert",
         ),
         (sequential, {"layers": lambda layer: False}, "expected at least one layer to convert"),
-        (sequential, {"layers": "first"}, 'expected layers="all", "hidden", "last", "existing" or a function'),
+        (
+            sequential,
+            {"layers": "first"},
+            'expected layers="all", "hidden", "last", "existing" or a function',
+        ),
         (sequential, {}, "expected the argument likelihood"),
         (sequential, {"likelihood": "gaussian"}, "expected a likelihood: one of"),
         (sequential, {"likelihood": "normal", "posterior": "laplace"}, "expected a posterior: one of"),

@@ -32,7 +32,9 @@ def test_the_oracle_is_the_definition(value: float) -> None:
     def density(e: float) -> float:
         return stats.norm.pdf(e) * math.log(abs(1.0 + root * e))
 
-    expectation = sum(integrate.quad(density, *ends, limit=200)[0] for ends in [(-12, -1 / root), (-1 / root, 12)])
+    expectation = sum(
+        integrate.quad(density, *ends, limit=200)[0] for ends in [(-12, -1 / root), (-1 / root, 12)]
+    )
     definition = expectation - 0.5 * value + 0.5 * (np.euler_gamma + math.log(2.0))
     assert integral(value) == pytest.approx(definition, abs=1e-6)
 

@@ -40,7 +40,7 @@ def trainings(posterior: str, count: int, num_examples: int) -> list[many_networ
     ]
 
 
-@pytest.mark.parametrize("posterior", POSTERIORS)
+@pytest.mark.parametrize("posterior", ["mc_dropout", "mean_field"])
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="networks are mapped on JAX only")
 def test_mapped_steps_are_those_of_keras(posterior: str) -> None:
     """The same weights, after two epochs of two whole batches and a rest, with the same noise."""

@@ -1,0 +1,507 @@
+"""Dropout posteriors and sparse variational dropout on whole models: what is replaced by what, recipes, files."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import bayeskeras as bk
+from bayeskeras import BayesianModel, bayesianize, layers, posteriors, priors
+from bayeskeras.recipe import Recipe
+from tests.models.networks import arrays, perturb
+
+L = keras.layers
+ROOT = Path(__file__).parents[2]
+
+#: Every family of this file by name, with arguments other than the default ones.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "mc_dropout": {"rate": 0.2, "layers": "hidden", "spatial": True, "prior": "laplace"},
+    "mc_drop_connect": {"rate": 0.2, "layers": "last", "length_scale": 0.5},
+    "gaussian_dropout": {"alpha": 0.2, "learned": "unit", "layers": "hidden"},
+    "concrete_dropout": {"initial_rate": 0.2, "layers": "hidden", "spatial": False, "length_scale": 0.5},
+    "sparse_variational_dropout": {
+        "threshold": 2.0,
+        "initial_stddev": 0.02,
+        "prune_in_training": False,
+        "kl_warm_up": 0.1,
+        "layers": "hidden",
+    },
+}
+CLASSES: dict[str, type[posteriors.Posterior]] = {
+    "mc_dropout": posteriors.MCDropout,
+    "mc_drop_connect": posteriors.MCDropConnect,
+    "gaussian_dropout": posteriors.GaussianDropout,
+    "concrete_dropout": posteriors.ConcreteDropout,
+    "sparse_variational_dropout": posteriors.SparseVariationalDropout,
+}
+WRAPPERS: dict[str, type[keras.layers.Layer]] = {
+    "mc_dropout": layers.InputDropout,
+    "mc_drop_connect": layers.MCDropConnect,
+    "gaussian_dropout": layers.InputDropout,
+    "concrete_dropout": layers.ConcreteDropout,
+    "sparse_variational_dropout": layers.SparseVariationalDropout,
+}
+
+
+def images() -> keras.Model:
+    """Convolutions of all kinds, a nested Sequential, batch normalisation."""
+    x = inputs = keras.Input((8, 8, 2))
+    x = L.Conv2D(4, 3, activation="relu", name="convolution")(x)
+    x = L.BatchNormalization(name="normalization")(x)
+    x = L.DepthwiseConv2D(3, name="depthwise")(x)
+    x = L.Conv2DTranspose(4, 3, name="transposed")(x)
+    x = L.Conv2D(4, 3, groups=2, name="grouped")(x)
+    x = L.GlobalAveragePooling2D()(x)
+    x = keras.Sequential([L.Dense(5, activation="relu", name="deep")], name="stack")(x)
+    return keras.Model(inputs, L.Dense(3, activation="softmax", name="last")(x))
+
+
+def sequences() -> keras.Model:
+    x = inputs = keras.Input((5,), dtype="int32")
+    x = L.Embedding(7, 4, mask_zero=True, name="embedding")(x)
+    x = L.Bidirectional(L.LSTM(3, return_sequences=True), name="bidirectional")(x)
+    x = L.GRU(3, name="recurrent")(x)
+    return keras.Model(inputs, L.Dense(3, name="last")(x))
+
+
+IMAGES = ["convolution", "depthwise", "transposed", "grouped", "deep", "last"]
+
+
+def converted(model: BayesianModel) -> list[str]:
+    return [row[0] for row in model.conversion.converted]
+
+
+def leaf(model: keras.Model, name: str) -> Any:
+    """A layer by name, in nested models too."""
+    (found,) = [
+        layer for layer in model._flatten_layers() if layer.name == name and hasattr(layer, "kernels")
+    ]
+    return found
+
+
+# Names, configurations, recipes.
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_get_by_name_object_and_configuration(name: str) -> None:
+    assert type(posteriors.get(name)) is CLASSES[name] and posteriors.get(name.upper()).name == name
+    family = CLASSES[name](**FAMILIES[name])
+    assert posteriors.get(family) is family
+    again = posteriors.get(keras.saving.serialize_keras_object(family))
+    assert type(again) is CLASSES[name] and again.get_config() == family.get_config()
+    assert again.layers == FAMILIES[name]["layers"]
+    for argument, value in FAMILIES[name].items():
+        if argument not in ("prior", "length_scale"):
+            assert getattr(again, argument) == value
+    assert CLASSES[name].__name__ in repr(again)
+
+
+def test_length_scale_is_a_prior() -> None:
+    for family in (posteriors.MCDropout, posteriors.MCDropConnect, posteriors.ConcreteDropout):
+        assert family(length_scale=4.0).get_config()["prior"]["config"]["scale"] == 0.25
+        assert family().get_config()["prior"]["config"]["scale"] == 100.0
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_recipe(name: str, tmp_path: Path) -> None:
+    """The arguments of a recipe arrive at the layers of the model."""
+    lines = {"family": name, **FAMILIES[name]}
+
+    def toml(value: Any) -> str:
+        return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
+
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        '[model]\narchitecture = "VGG"\nblocks = [[4]]\nunits = [4]\ninput_shape = [4, 4, 1]\n'
+        + "[posterior]\n"
+        + "".join(f"{key} = {toml(value)}\n" for key, value in lines.items())
+        + '[data]\nname = "digits"\n[training]\nepochs = 1\n'
+    )
+    model = Recipe.read(path).build()
+    assert type(model.posterior) is CLASSES[name]
+    found, expected = (p.get_config() for p in (model.posterior, CLASSES[name](**FAMILIES[name])))
+    for config in (found, expected):
+        config.get("prior", {}).get("config", {}).pop("name", None)
+    assert found == expected
+    names = ["convolution_1_1", "dense_1", "logits"]
+    assert converted(model) == {"last": names[2:], "hidden": names[1:]}[FAMILIES[name]["layers"]]
+
+
+# Conversion.
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_mean_network_is_the_original(name: str) -> None:
+    model = images()
+    perturb(model)
+    x = arrays(model, 4)
+    before = model.predict(x, verbose=0)
+    arguments = {"threshold": 7.9} if name == "sparse_variational_dropout" else {}
+    new = bayesianize(model, CLASSES[name](**arguments))
+    assert converted(new) == IMAGES
+    assert new.conversion.left_alone == [("normalization", "BatchNormalization", "has no kernel")]
+    assert all(isinstance(leaf(new, row), WRAPPERS[name]) for row in IMAGES)
+    logits = new.predict(x, verbose=0)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.convert_to_tensor(logits))), before, atol=1e-5
+    )
+    samples = new.predict_distribution(x, 5, batch_size=3, seed=0).samples
+    np.testing.assert_allclose(samples, new.predict_distribution(x, 5, seed=0).samples, atol=1e-5)
+    assert (samples.std(axis=0) > 1e-6).any()
+    np.testing.assert_array_equal(new.predict(x, verbose=0), logits)
+    np.testing.assert_allclose(model.predict(x, verbose=0), before, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_choice_of_layers(name: str) -> None:
+    for choice, expected in [
+        ("all", IMAGES),
+        ("hidden", IMAGES[1:]),
+        ("last", IMAGES[-1:]),
+        (lambda layer: layer.name.startswith("de"), ["depthwise", "deep"]),
+    ]:
+        assert converted(bayesianize(images(), name, layers=choice)) == expected
+        if isinstance(choice, str):
+            assert converted(bayesianize(images(), CLASSES[name](layers=choice))) == expected
+    # The argument of bayesianize comes before that of the posterior.
+    assert converted(bayesianize(images(), CLASSES[name](layers="last"), layers="hidden")) == IMAGES[1:]
+
+
+@pytest.mark.parametrize("name", ["mc_dropout", "gaussian_dropout", "concrete_dropout"])
+def test_embeddings_are_left_alone_with_a_reason(name: str) -> None:
+    new = bayesianize(sequences(), name, likelihood="categorical")
+    assert converted(new) == ["bidirectional", "recurrent", "last"]
+    reason = ("embedding", "Embedding", "takes ids, which dropout cannot drop")
+    assert new.conversion.left_alone == [reason]
+    # The first layer is that whose inputs are the data: the embedding.
+    assert converted(bayesianize(sequences(), name, layers="hidden", likelihood="categorical")) == converted(
+        new
+    )
+
+
+@pytest.mark.parametrize("name", ["mc_drop_connect", "sparse_variational_dropout"])
+def test_weights_of_embeddings_can_be_random(name: str) -> None:
+    new = bayesianize(sequences(), name, likelihood="categorical")
+    assert converted(new) == ["embedding", "bidirectional", "recurrent", "last"]
+    hidden = bayesianize(sequences(), name, layers="hidden", likelihood="categorical")
+    assert converted(hidden) == ["bidirectional", "recurrent", "last"]
+    assert hidden.conversion.left_alone == [("embedding", "Embedding", "not chosen")]
+
+
+@pytest.mark.parametrize("name", ["mc_dropout", "gaussian_dropout", "concrete_dropout"])
+def test_recurrent_layers_have_one_mask_over_time(name: str) -> None:
+    model = bayesianize(sequences(), name, likelihood="categorical")
+    for layer, features in [("bidirectional", 4), ("recurrent", 6)]:
+        dropout = leaf(model, layer).dropout
+        assert dropout.mask.shape == (1, 1, features)
+        noise = np.array(dropout.apply_noise(keras.ops.ones((64, 5, features))))
+        np.testing.assert_array_equal(noise, np.repeat(noise[:, :1], 5, axis=1))
+        assert len(np.unique(noise[:, 0], axis=0)) > 8
+
+
+@pytest.mark.parametrize("spatial", [True, False])
+def test_spatial_forms(spatial: bool) -> None:
+    """Whole channels for every kind of convolution, also for one in groups; the rest as ever."""
+    for family in (posteriors.MCDropout(0.3, spatial=spatial), posteriors.ConcreteDropout(spatial=spatial)):
+        model = bayesianize(images(), family)
+        masks = {name: leaf(model, name).dropout.mask.shape for name in IMAGES}
+        assert masks["deep"] == (1, 4) and masks["last"] == (1, 5)
+        sizes = {"convolution": (8, 2), "depthwise": (6, 4), "transposed": (4, 4), "grouped": (6, 4)}
+        for name, (size, channels) in sizes.items():
+            assert masks[name] == ((1, 1, 1, channels) if spatial else (1, size, size, channels)), name
+    default = bayesianize(images(), "concrete_dropout")
+    assert leaf(default, "grouped").dropout.mask.shape == (1, 1, 1, 4)
+    first = bayesianize(
+        keras.Sequential([keras.Input((2, 6, 6)), L.Conv2D(3, 3, data_format="channels_first")]),
+        posteriors.MCDropout(spatial=True),
+        likelihood="normal",
+    )
+    assert first.layers[-1].dropout.mask.shape == (1, 2, 1, 1)
+
+
+def test_dropout_computes_in_the_type_of_its_layer() -> None:
+    model = keras.Sequential([keras.Input((4,)), L.Dense(3, dtype="mixed_float16"), L.Dense(2)])
+    for name in ("mc_dropout", "gaussian_dropout", "concrete_dropout"):
+        new = bayesianize(model, name, likelihood="normal")
+        assert [layer.dropout.compute_dtype for layer in new.layers[-2:]] == ["float16", "float32"]
+
+
+def test_map_layers_are_converted() -> None:
+    """The usual way: a MAP network first; the weights are kept, and the kernels lose the prior of MAP."""
+    first = bk.models.MLP((4,), 3, (5,), posterior="map")
+    perturb(first)
+    x = arrays(first, 5)
+    for name in FAMILIES:
+        arguments = {"threshold": 7.9} if name == "sparse_variational_dropout" else {}
+        second = bayesianize(first, CLASSES[name](**arguments))
+        assert converted(second) == ["dense_1", "outputs"] and not second.is_map
+        assert not any(isinstance(layer, layers.MAP) for layer in second._flatten_layers())
+        np.testing.assert_allclose(second.predict(x, verbose=0), first.predict(x, verbose=0), atol=1e-5)
+    last = bayesianize(first, "mc_dropout", layers="last")
+    assert isinstance(leaf(last, "dense_1"), layers.MAP)
+    assert [row[::2] for row in last.conversion.left_alone] == [("dense_1", "not chosen")]
+    hidden = bayesianize(first, "concrete_dropout", layers="hidden")
+    assert converted(hidden) == ["outputs"]
+
+
+def test_bayesian_layers_are_not_converted_again() -> None:
+    first = bayesianize(images(), "mc_dropout", layers="last")
+    second = bayesianize(first, "mean_field")
+    assert converted(second) == IMAGES[:-1]
+    assert ("last", "InputDropout", "is Bayesian already") in second.conversion.left_alone
+    assert second.rates() == {"last": 0.5}
+
+
+def test_regularizers_of_converted_layers_are_removed_and_reported() -> None:
+    l2 = keras.regularizers.L2(0.1)
+    network = keras.Sequential(
+        [
+            keras.Input((4,)),
+            L.Dense(3, kernel_regularizer=l2, name="a"),
+            L.Dense(2, kernel_regularizer=l2, name="b"),
+        ]
+    )
+    for name in FAMILIES:
+        new = bayesianize(network, name, layers="last", likelihood="normal")
+        assert new.conversion.changes == ["removed kernel_regularizer of 'b': the prior takes its place"]
+        kept = 0.1 * float(np.sum(np.square(new.get_layer("a").get_weights()[0])))
+        assert float(sum(new.losses)) == pytest.approx(kept, rel=1e-5)
+
+
+def test_frozen_layers_stay_frozen() -> None:
+    network = keras.Sequential([keras.Input((4,)), L.Dense(3, name="a"), L.Dense(2, name="b")])
+    network.get_layer("a").trainable = False
+    for name in FAMILIES:
+        new = bayesianize(network, name, likelihood="normal")
+        assert not new.get_layer("a").trainable_variables and new.get_layer("b").trainable_variables
+
+
+# Existing dropout.
+
+
+def with_dropout(trained: bool = True) -> keras.Model:
+    x = inputs = keras.Input((6, 6, 2))
+    x = L.Conv2D(3, 3, kernel_regularizer=keras.regularizers.L2(0.1), name="convolution")(x)
+    x = L.SpatialDropout2D(0.2, seed=3, name="channels")(x)
+    x = L.Flatten()(x)
+    x = L.GaussianDropout(0.2, name="normal")(x)
+    x = keras.Sequential([L.Dense(4, name="deep"), L.Dropout(0.5, name="inner")], name="stack")(x)
+    x = L.Dropout(0.3, noise_shape=(None, 1), dtype="mixed_float16", name="shared")(x)
+    x = L.Dropout(0.0, name="nothing")(x)
+    model = keras.Model(inputs, L.Dense(2, name="last")(x))
+    if trained:
+        perturb(model)
+    return model
+
+
+def test_existing_dropout_becomes_bayesian() -> None:
+    model = with_dropout()
+    x = arrays(model, 4)
+    new = bayesianize(model, posteriors.MCDropout(layers="existing"), likelihood="normal")
+    assert new.conversion.converted == [
+        ("channels", "SpatialDropout2D", "rate 0.2"),
+        ("normal", "GaussianDropout", "alpha 0.25"),
+        ("inner", "Dropout", "rate 0.5"),
+        ("shared", "Dropout", "rate 0.3"),
+    ]
+    found = {layer.name: layer for layer in new._flatten_layers()}
+    assert type(found["channels"]) is layers.SpatialMCDropout and found["channels"].seed == 3
+    assert type(found["normal"]) is layers.GaussianDropout and found["normal"].learned is None
+    assert type(found["inner"]) is layers.MCDropout
+    assert found["shared"].noise_shape == (None, 1) and found["shared"].compute_dtype == "float16"
+    assert type(found["nothing"]) is L.Dropout
+    assert new.rates() == pytest.approx({"channels": 0.2, "normal": 0.2, "inner": 0.5, "shared": 0.3})
+    # Weights and regularisers are those of the network: nothing has a prior.
+    np.testing.assert_allclose(new.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-2)
+    assert type(found["convolution"]) is L.Conv2D and not new.conversion.changes
+    expected = 0.1 * float(np.sum(np.square(model.get_layer("convolution").get_weights()[0])))
+    assert float(sum(new.losses)) == pytest.approx(expected, rel=1e-5)
+    assert float(new.kl_divergence()) == 0.0
+    assert {row[0] for row in new.conversion.left_alone} == {"convolution", "deep", "last"}
+    assert all(row[2] == "not chosen" for row in new.conversion.left_alone)
+    assert (new.predict_distribution(x, 5, seed=0).samples.std(axis=0) > 0).all()
+    again = bayesianize(model, "mc_dropout", layers="existing", likelihood="normal")
+    assert converted(again) == converted(new)
+    new.compile(optimizer="sgd")
+    new.fit(x, np.zeros((4, 2)), epochs=1, verbose=0)
+
+
+def test_existing_dropout_has_the_spread_of_dropout_of_keras() -> None:
+    """The variance over draws is that of the network of Keras with dropout switched on."""
+    network = keras.Sequential(
+        [keras.Input((8,)), L.Dense(16, activation="tanh"), L.Dropout(0.4, seed=1), L.Dense(2)]
+    )
+    new = bayesianize(network, "mc_dropout", layers="existing", likelihood="normal")
+    x = np.random.default_rng(0).normal(size=(1, 8)).astype("float32")
+    draws = new.predict_distribution(x, 2000, seed=0, verbose=0).samples[:, 0]
+    passes = np.array(network(np.repeat(x, 2000, axis=0), training=True))
+    error = np.sqrt((draws.var(axis=0) + passes.var(axis=0)) / 2000)
+    assert (np.abs(draws.mean(axis=0) - passes.mean(axis=0)) < 5 * error).all()
+    np.testing.assert_allclose(draws.var(axis=0), passes.var(axis=0), rtol=0.2)
+
+
+def test_existing_dropout_between_points() -> None:
+    """MAP layers keep their prior; embeddings and their neighbours stay too."""
+    x = inputs = keras.Input((5,), dtype="int32")
+    x = L.Embedding(7, 4, name="embedding")(x)
+    x = L.Dropout(0.2, name="drop")(L.GlobalAveragePooling1D()(x))
+    first = bayesianize(keras.Model(inputs, L.Dense(3, name="last")(x)), "map", likelihood="categorical")
+    new = bayesianize(first, posteriors.MCDropout(layers="existing"))
+    assert converted(new) == ["drop"] and not new.is_map
+    assert isinstance(new.get_layer("last"), layers.MAP)
+    assert float(new.kl_divergence()) == pytest.approx(float(first.kl_divergence()), rel=1e-5)
+    plain = bayesianize(
+        keras.Model(inputs, L.Dense(3, name="last")(x)),
+        "mc_dropout",
+        layers="existing",
+        likelihood="categorical",
+    )
+    assert {row[2] for row in plain.conversion.left_alone} == {"not chosen"}
+
+
+def test_existing_needs_dropout() -> None:
+    with pytest.raises(ValueError, match="expected at least one layer to convert.*dropout layers"):
+        bayesianize(images(), posteriors.MCDropout(layers="existing"))
+    for name in ("mean_field", "concrete_dropout", "sparse_variational_dropout"):
+        with pytest.raises(ValueError, match="expected at least one layer to convert"):
+            bayesianize(with_dropout(), name, layers="existing", likelihood="normal")
+
+
+# Bad arguments.
+
+
+@pytest.mark.parametrize(
+    ("family", "arguments", "sentence"),
+    [
+        ("mc_dropout", {"rate": 1.0}, "expected 0 <= rate < 1"),
+        ("mc_dropout", {"rate": "half"}, "expected 0 <= rate < 1"),
+        ("mc_dropout", {"layers": "first"}, "expected layers in"),
+        ("mc_dropout", {"layers": ["all"]}, "expected layers in"),
+        ("mc_dropout", {"spatial": "yes"}, "expected spatial=True or False"),
+        ("mc_dropout", {"length_scale": 0.0}, "expected length_scale > 0"),
+        ("mc_dropout", {"length_scale": 1.0, "prior": "normal"}, "expected length_scale or prior"),
+        ("mc_dropout", {"prior": "flat"}, "expected a prior"),
+        ("mc_dropout", {"prior": priors.Normal(scale="learned")}, "expected a prior with a fixed scale"),
+        ("mc_drop_connect", {"rate": -0.5}, "expected 0 <= rate < 1"),
+        ("mc_drop_connect", {"layers": "existing"}, "expected layers in"),
+        ("mc_drop_connect", {"length_scale": "long"}, "expected length_scale > 0"),
+        ("mc_drop_connect", {"prior": 3}, "expected a prior"),
+        ("gaussian_dropout", {"alpha": 0.0}, "expected 0 < alpha <= 1"),
+        ("gaussian_dropout", {"alpha": 2.0}, "expected 0 < alpha <= 1"),
+        ("gaussian_dropout", {"alpha": 0.0, "learned": None}, "expected alpha > 0"),
+        ("gaussian_dropout", {"learned": "weight"}, "expected learned in"),
+        ("gaussian_dropout", {"layers": "existing"}, "expected layers in"),
+        ("concrete_dropout", {"initial_rate": 1.0}, "expected 0 < initial_rate < 1"),
+        ("concrete_dropout", {"spatial": "yes"}, "expected spatial=None, True or False"),
+        ("concrete_dropout", {"layers": None}, "expected layers in"),
+        ("concrete_dropout", {"length_scale": -1.0}, "expected length_scale > 0"),
+        ("concrete_dropout", {"prior": "flat"}, "expected a prior"),
+        ("sparse_variational_dropout", {"threshold": 9.0}, "expected -8.0 < threshold < 8.0"),
+        ("sparse_variational_dropout", {"initial_stddev": 0.0}, "expected initial_stddev > 0"),
+        ("sparse_variational_dropout", {"prune_in_training": "yes"}, "expected prune_in_training"),
+        ("sparse_variational_dropout", {"kl_warm_up": 1.5}, "expected 0 <= kl_warm_up <= 1"),
+        ("sparse_variational_dropout", {"kl_warm_up": "slow"}, "expected 0 <= kl_warm_up <= 1"),
+        ("sparse_variational_dropout", {"layers": "existing"}, "expected layers in"),
+    ],
+)
+def test_bad_arguments_are_found_at_once(family: str, arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"{sentence}.*received"):
+        CLASSES[family](**arguments)
+
+
+# Files.
+
+
+def of_images(posterior: posteriors.Posterior) -> BayesianModel:
+    inputs = keras.Input((4, 4, 1))
+    x = L.Conv2D(3, 2, activation="relu")(inputs)
+    x = keras.Sequential([L.Dense(4, activation="relu")], name="inner")(L.Flatten()(x))
+    return bayesianize(keras.Model(inputs, L.Dense(3, activation="softmax")(x)), posterior)
+
+
+def of_words(posterior: posteriors.Posterior) -> BayesianModel:
+    inputs = keras.Input((4,), dtype="int32")
+    x = L.GRU(3)(L.Embedding(5, 3, mask_zero=True)(inputs))
+    return bayesianize(keras.Model(inputs, L.Dense(3, activation="softmax")(x)), posterior)
+
+
+def existing() -> BayesianModel:
+    inputs = keras.Input((4,))
+    x = L.GaussianDropout(0.2)(L.Dropout(0.3)(L.Dense(4, kernel_regularizer="l2")(inputs)))
+    model = keras.Model(inputs, L.Dense(3, activation="softmax")(x))
+    return bayesianize(model, "mc_dropout", layers="existing")
+
+
+SAVED: dict[str, Callable[[], BayesianModel]] = {
+    "mc": lambda: of_images(posteriors.MCDropout(0.2, spatial=True, prior="laplace")),
+    "existing": existing,
+    "connect": lambda: of_words(posteriors.MCDropConnect(0.2)),
+    "gaussian": lambda: of_words(posteriors.GaussianDropout(0.2, learned="unit")),
+    "concrete": lambda: of_images(posteriors.ConcreteDropout(0.2, length_scale=0.5)),
+    "sparse": lambda: of_images(posteriors.SparseVariationalDropout(0.0, initial_stddev=0.2)),
+}
+SCRIPT = """
+import sys
+from pathlib import Path
+import keras, numpy as np
+import bayeskeras as bk
+folder = Path(sys.argv[1])
+inputs, facts = np.load(folder / "x.npz"), {}
+for path in sorted(folder.iterdir()):
+    if path.suffix == ".npz":
+        continue
+    model = keras.saving.load_model(path) if path.suffix else bk.BayesianModel.from_preset(path)
+    distribution = model.predict_distribution(inputs[path.stem], 2, seed=5)
+    facts[f"{path.name}/draws"] = distribution.samples
+    facts[f"{path.name}/mean"] = keras.ops.convert_to_numpy(model(inputs[path.stem]))
+    facts[f"{path.name}/kl"] = float(model.kl_divergence())
+    facts[f"{path.name}/n"] = model.num_train_examples
+    facts[f"{path.name}/family"] = type(model.posterior).__name__
+np.savez(folder / "facts.npz", **facts)
+"""
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Any]:
+    """Facts of models with weights as after training, and of what a fresh process loads."""
+    folder = tmp_path_factory.mktemp("saved")
+    expected: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+    for name, make in SAVED.items():
+        keras.utils.set_random_seed(0)
+        model = make()
+        perturb(model)
+        model.num_train_examples = 9
+        inputs[name] = x = arrays(model, 3)
+        if name == "sparse":
+            assert 0.0 < np.mean(list(model.prune().values())) < 1.0
+            model.save_to_preset(folder / name)
+        model.save(folder / f"{name}.keras")
+        expected[name] = {
+            "mean": np.array(keras.ops.convert_to_numpy(model(x))),
+            "draws": model.predict_distribution(x, 2, seed=5).samples,
+            "kl": float(model.kl_divergence()),
+            "n": 9,
+            "family": type(model.posterior).__name__,
+        }
+    np.savez(folder / "x.npz", **inputs)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": keras.backend.backend()}
+    command = [sys.executable, "-c", SCRIPT, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return expected, np.load(folder / "facts.npz")
+
+
+@pytest.mark.parametrize("file", [*(f"{name}.keras" for name in SAVED), "sparse"])
+def test_a_fresh_process_computes_the_same(file: str, outcome: tuple[dict[str, Any], Any]) -> None:
+    expected, found = outcome
+    facts = expected[file.removesuffix(".keras")]
+    for key, tolerance in {"mean": 1e-5, "draws": 1e-4, "kl": 1e-4, "n": 0}.items():
+        np.testing.assert_allclose(found[f"{file}/{key}"], facts[key], rtol=tolerance, atol=tolerance)
+    assert found[f"{file}/family"] == facts["family"]
