@@ -21,10 +21,13 @@ It takes seconds; --quick only writes elsewhere.
 
 from __future__ import annotations
 
+import lecture  # Before Keras: it sets the level of TensorFlow's log.
+
+# isort: split
+
 from dataclasses import dataclass
 from typing import Any
 
-import lecture  # Before Keras: it sets the level of TensorFlow's log.
 import numpy as np
 from scipy import stats
 

@@ -18,11 +18,14 @@ after training; the protocol has no choice to make on them. The filter experimen
 
 from __future__ import annotations
 
+import lecture  # Before Keras: it sets the level of TensorFlow's log.
+
+# isort: split
+
 import argparse
 from typing import Any
 
 import keras
-import lecture  # Before Keras: it sets the level of TensorFlow's log.
 import numpy as np
 from sklearn.model_selection import train_test_split
 

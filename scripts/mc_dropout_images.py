@@ -27,12 +27,15 @@ after training.
 
 from __future__ import annotations
 
+import lecture  # Before Keras: it sets the level of TensorFlow's log.
+
+# isort: split
+
 import argparse
 import math
 from typing import Any
 
 import keras
-import lecture  # Before Keras: it sets the level of TensorFlow's log.
 import numpy as np
 from scipy import ndimage
 

@@ -18,12 +18,15 @@ three times as fast with KERAS_BACKEND=jax.
 
 from __future__ import annotations
 
+import lecture  # Before Keras: it sets the level of TensorFlow's log.
+
+# isort: split
+
 import argparse
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-import lecture  # Before Keras: it sets the level of TensorFlow's log.
 import numpy as np
 
 import bayeskeras as bk

@@ -17,11 +17,14 @@ off.
 
 from __future__ import annotations
 
+import lecture  # Before Keras: it sets the level of TensorFlow's log.
+
+# isort: split
+
 import argparse
 from pathlib import Path
 from typing import Any
 
-import lecture  # Before Keras: it sets the level of TensorFlow's log.
 import numpy as np
 import tomli_w
 

@@ -279,5 +279,5 @@ def quick(method: Method) -> Method:
         method,
         settings=lambda name: method.settings(name)[method.quick_settings],
         epochs=40,
-        networks=3 if method.is_ensemble else 1,
+        networks=2 if method.is_ensemble else 1,
     )

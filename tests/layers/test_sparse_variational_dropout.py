@@ -214,9 +214,18 @@ def test_composite_layers_take_one_draw_for_a_batch() -> None:
 # Nothing becomes NaN.
 
 
-@pytest.mark.parametrize("prune_in_training", [True, False])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-@pytest.mark.parametrize("limit", [-8.0, 8.0, None])
+@pytest.mark.parametrize(
+    ("limit", "optimizer", "prune_in_training"),
+    [
+        (-8.0, "adam", True),
+        (-8.0, "sgd", False),
+        (8.0, "adam", False),
+        (8.0, "sgd", True),
+        (None, "adam", True),
+        (None, "adam", False),
+        (None, "sgd", False),
+    ],
+)
 def test_never_nan_over_100_epochs(limit: float | None, optimizer: str, prune_in_training: bool) -> None:
     """All `log alpha` at a limit (or far beyond both) at the start; weights of 0 among them."""
     arguments = {"prune_in_training": prune_in_training, "seed": 1}

@@ -12,7 +12,7 @@ import pytest
 
 import bayeskeras as bk
 
-BATCH, STEPS = 64, 500
+BATCH, STEPS = 64, 400
 
 
 def line(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +31,7 @@ def test_noise_is_found_and_uncertainty_and_rates_fall_with_the_data() -> None:
     )
     model.get_layer("outputs").layer.bias.assign([8.0, 0.5])
     start = model.get_weights()
-    x_test, _ = line(200, seed=9)
+    x_test, _ = line(100, seed=9)
     found = {}
     for n in (20, 5000):
         model.set_weights(start)
@@ -46,7 +46,7 @@ def test_noise_is_found_and_uncertainty_and_rates_fall_with_the_data() -> None:
         model.fit(
             x[order], y[order], num_train_examples=n, batch_size=BATCH, epochs=1, shuffle=False, verbose=0
         )
-        distribution = model.predict_distribution(x_test, num_samples=20, seed=0, verbose=0)
+        distribution = model.predict_distribution(x_test, num_samples=200, seed=0, verbose=0)
         stddevs = [
             float(np.sqrt(np.mean(part()))) for part in (distribution.aleatoric, distribution.epistemic)
         ]

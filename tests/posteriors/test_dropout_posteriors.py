@@ -14,6 +14,7 @@ import pytest
 import bayeskeras as bk
 from bayeskeras import BayesianModel, bayesianize, layers, posteriors, priors
 from bayeskeras.recipe import Recipe
+from tests import kit
 from tests.models.networks import arrays, perturb
 
 L = keras.layers
@@ -200,7 +201,7 @@ def test_recurrent_layers_have_one_mask_over_time(name: str) -> None:
     for layer, features in [("bidirectional", 4), ("recurrent", 6)]:
         dropout = leaf(model, layer).dropout
         assert dropout.mask.shape == (1, 1, features)
-        noise = np.array(dropout.apply_noise(keras.ops.ones((64, 5, features))))
+        noise = kit.to_numpy(dropout.apply_noise(keras.ops.ones((64, 5, features))))
         np.testing.assert_array_equal(noise, np.repeat(noise[:, :1], 5, axis=1))
         assert len(np.unique(noise[:, 0], axis=0)) > 8
 
@@ -340,7 +341,7 @@ def test_existing_dropout_has_the_spread_of_dropout_of_keras() -> None:
     new = bayesianize(network, "mc_dropout", layers="existing", likelihood="normal")
     x = np.random.default_rng(0).normal(size=(1, 8)).astype("float32")
     draws = new.predict_distribution(x, 2000, seed=0, verbose=0).samples[:, 0]
-    passes = np.array(network(np.repeat(x, 2000, axis=0), training=True))
+    passes = kit.to_numpy(network(np.repeat(x, 2000, axis=0), training=True))
     error = np.sqrt((draws.var(axis=0) + passes.var(axis=0)) / 2000)
     assert (np.abs(draws.mean(axis=0) - passes.mean(axis=0)) < 5 * error).all()
     np.testing.assert_allclose(draws.var(axis=0), passes.var(axis=0), rtol=0.2)

@@ -4,6 +4,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import uci_methods
 import uci_regression
 from keras import ops
+from many_networks import Training
 
 import bayeskeras as bk
 
@@ -226,16 +228,13 @@ def test_an_ensemble_is_one_mixture(monkeypatch: pytest.MonkeyPatch, part: uci_m
     """Scores of the mean and of the mean density of the members of each split."""
     method = replace(uci_methods.METHODS["deep_ensemble"], epochs=2, networks=2)
     jobs = [uci_regression.Job(split, {}, part, seed=2 * split + k) for split in range(2) for k in range(2)]
-    kept: list[Any] = []
-    train_networks = uci_regression.train_networks
-    monkeypatch.setattr(
-        uci_regression,
-        "train_networks",
-        lambda *arguments: (kept.append(train_networks(*arguments)), kept[0])[1],
+    networks = uci_regression.train_networks(
+        [Training(partial(method.build, part, {}), part.x, part.y, job.seed) for job in jobs], 2, 100
     )
+    monkeypatch.setattr(uci_regression, "train_networks", lambda *arguments: networks)
     rows = uci_regression.scores_of_networks(method, jobs, draws=10, is_test=True, label="")
     assert [row["split"] for row in rows] == [0, 1]
-    model, trained = kept[0]
+    model, trained = networks
     for split, row in enumerate(rows):
         means, densities = [], []
         for weights in trained[2 * split : 2 * split + 2]:
