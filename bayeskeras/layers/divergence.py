@@ -54,7 +54,7 @@ class KLRegularizer(keras.regularizers.Regularizer):
     def __init__(self, layer: HasDivergence, index: int, other: Any = None) -> None:
         self.layer = layer
         self.index = index
-        self.other = other.other if isinstance(other, KLRegularizer) else other
+        self.other: Any = other.other if isinstance(other, KLRegularizer) else other
 
     def __call__(self, x: Tensor) -> Tensor:
         # Keras sums losses of one type only, whatever the types of the layers.

@@ -16,7 +16,7 @@ VGG_16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 
 
 def VGG(
-    input_shape: tuple[int, int, int] = (32, 32, 3),
+    input_shape: Sequence[int] = (32, 32, 3),
     num_classes: int = 10,
     blocks: Sequence[Sequence[int]] = VGG_16,
     units: Sequence[int] = (512,),
@@ -101,7 +101,7 @@ def _scaled(count: int, width: float) -> int:
 
 
 def _check(
-    input_shape: tuple[int, ...],
+    input_shape: Sequence[int],
     num_classes: int,
     blocks: Sequence[Sequence[int]],
     units: Sequence[int],

@@ -19,7 +19,7 @@ KINDS = [name for name, kind in kit.LAYER_KINDS.items() if not kind.vocabulary]
 TRAINED = ["dense", "dense_rank_3", "conv2d", "conv2d_groups", "depthwise_conv2d", "lstm"]
 
 
-def wrap(layer: L.Layer, rate: float = 0.3, **arguments: Any) -> ConcreteDropout:
+def wrap(layer: keras.layers.Layer, rate: float = 0.3, **arguments: Any) -> ConcreteDropout:
     return ConcreteDropout(layer, rate, seed=5, **arguments)
 
 

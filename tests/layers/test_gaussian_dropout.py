@@ -20,7 +20,7 @@ KINDS = [name for name, kind in kit.LAYER_KINDS.items() if not kind.vocabulary]
 TRAINED = ["dense", "conv2d", "lstm"]
 
 
-def wrap(layer: L.Layer) -> InputDropout:
+def wrap(layer: keras.layers.Layer) -> InputDropout:
     return InputDropout(layer, GaussianDropout(0.4, "unit", seed=5))
 
 

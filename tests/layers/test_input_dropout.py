@@ -16,13 +16,14 @@ from bayeskeras.layers.draws import draw_scope, stochastic_layers
 from tests import kit
 
 L = keras.layers
+NOT_A_LAYER: Any = 0.5
 
 #: Kinds of which a step of training is run too: one for each way that a mask meets a layer.
 TRAINED = ["dense", "dense_rank_3", "conv2d", "conv2d_groups", "lstm", "bidirectional", "attention"]
 KINDS = [name for name, kind in kit.LAYER_KINDS.items() if not kind.vocabulary]
 
 
-def wrap(layer: L.Layer, **arguments: Any) -> InputDropout:
+def wrap(layer: keras.layers.Layer, **arguments: Any) -> InputDropout:
     return InputDropout(layer, MCDropout(0.3, seed=5), **{"length_scale": 2.0, **arguments})
 
 
@@ -394,7 +395,7 @@ def test_integer_inputs(dropout: Any) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: InputDropout(L.Dense(2), 0.5), "expected an unbuilt dropout layer"),
+        (lambda: InputDropout(L.Dense(2), NOT_A_LAYER), "expected an unbuilt dropout layer"),
         (lambda: InputDropout(L.Dense(2), L.Dropout(0.5)), "expected an unbuilt dropout layer"),
         (lambda: wrap(L.Embedding(4, 2)), "expected a layer whose inputs are numbers"),
         (lambda: wrap(L.TimeDistributed(L.Embedding(4, 2))), "expected a layer whose inputs are numbers"),

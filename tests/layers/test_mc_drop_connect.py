@@ -16,7 +16,7 @@ L = keras.layers
 TRAINED = ["dense", "conv2d", "embedding", "lstm", "attention"]
 
 
-def wrap(layer: L.Layer, **arguments: Any) -> MCDropConnect:
+def wrap(layer: keras.layers.Layer, **arguments: Any) -> MCDropConnect:
     return MCDropConnect(layer, 0.3, seed=5, **{"length_scale": 2.0, **arguments})
 
 

@@ -17,7 +17,7 @@ L = keras.layers
 TRAINED = ["dense", "conv2d", "embedding", "lstm", "attention"]
 
 
-def wrap(layer: L.Layer, **arguments: Any) -> SparseVariationalDropout:
+def wrap(layer: keras.layers.Layer, **arguments: Any) -> SparseVariationalDropout:
     """Noise that can be seen, and no weight so small beside it that it is pruned."""
     return SparseVariationalDropout(
         layer, **{"initial_stddev": 0.02, "threshold": 7.9, "seed": 5, **arguments}
@@ -35,7 +35,9 @@ def test_mixed_precision(name: str, policy: str) -> None:
     kit.check_mixed_precision(wrap, kit.LAYER_KINDS[name], policy)
 
 
-def half_pruned(layer: L.Layer, shape: tuple[int, ...], **arguments: Any) -> SparseVariationalDropout:
+def half_pruned(
+    layer: keras.layers.Layer, shape: tuple[int, ...], **arguments: Any
+) -> SparseVariationalDropout:
     """A layer of which about half of the weights are beyond the threshold 3."""
     wrapped = SparseVariationalDropout(layer, **{"seed": 1, **arguments})
     wrapped.build((None, *shape))
@@ -228,7 +230,7 @@ def test_composite_layers_take_one_draw_for_a_batch() -> None:
 )
 def test_never_nan_over_100_epochs(limit: float | None, optimizer: str, prune_in_training: bool) -> None:
     """All `log alpha` at a limit (or far beyond both) at the start; weights of 0 among them."""
-    arguments = {"prune_in_training": prune_in_training, "seed": 1}
+    arguments: dict[str, Any] = {"prune_in_training": prune_in_training, "seed": 1}
     inputs = keras.Input((3,))
     first = SparseVariationalDropout(L.Dense(4, activation="relu"), **arguments)
     second = SparseVariationalDropout(L.Dense(2), **arguments)
@@ -338,7 +340,7 @@ def test_bad_arguments(arguments: dict[str, Any], sentence: str) -> None:
 
 def test_prior_and_estimator_are_its_own() -> None:
     with pytest.raises(TypeError):
-        SparseVariationalDropout(L.Dense(2), prior="normal")  # type: ignore[call-arg]
+        SparseVariationalDropout(L.Dense(2), prior="normal")
     with pytest.raises(ValueError, match="expected a layer with a kernel"):
         wrap(L.BatchNormalization()).build((None, 3))
     assert ops.convert_to_numpy(half_pruned(L.Dense(2), (3,)).kl_divergence()).shape == ()

@@ -6,6 +6,8 @@ examples. (On JAX, of 8 runs with other seeds and sizes: aleatoric 1.03 to 1.07,
 number and 0.35 to 0.83 for the smaller one, all rates lower each time.)
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def test_noise_is_found_and_uncertainty_and_rates_fall_with_the_data() -> None:
     model.get_layer("outputs").layer.bias.assign([8.0, 0.5])
     start = model.get_weights()
     x_test, _ = line(100, seed=9)
-    found = {}
+    found: dict[int, Any] = {}
     for n in (20, 5000):
         model.set_weights(start)
         x, y = line(n)

@@ -34,7 +34,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "layers": "hidden",
     },
 }
-CLASSES: dict[str, type[posteriors.Posterior]] = {
+CLASSES: dict[str, Any] = {
     "mc_dropout": posteriors.MCDropout,
     "mc_drop_connect": posteriors.MCDropConnect,
     "gaussian_dropout": posteriors.GaussianDropout,
@@ -126,6 +126,7 @@ def test_recipe(name: str, tmp_path: Path) -> None:
     )
     model = Recipe.read(path).build()
     assert type(model.posterior) is CLASSES[name]
+    assert model.posterior is not None
     found, expected = (p.get_config() for p in (model.posterior, CLASSES[name](**FAMILIES[name])))
     for config in (found, expected):
         config.get("prior", {}).get("config", {}).pop("name", None)
@@ -161,12 +162,13 @@ def test_mean_network_is_the_original(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_choice_of_layers(name: str) -> None:
-    for choice, expected in [
+    choices: list[tuple[Any, list[str]]] = [
         ("all", IMAGES),
         ("hidden", IMAGES[1:]),
         ("last", IMAGES[-1:]),
         (lambda layer: layer.name.startswith("de"), ["depthwise", "deep"]),
-    ]:
+    ]
+    for choice, expected in choices:
         assert converted(bayesianize(images(), name, layers=choice)) == expected
         if isinstance(choice, str):
             assert converted(bayesianize(images(), CLASSES[name](layers=choice))) == expected
