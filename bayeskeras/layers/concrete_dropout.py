@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from bayeskeras.layers.input_dropout import InputDropout
-from bayeskeras.layers.kinds import input_channels, is_recurrent
+from bayeskeras.layers.kinds import has_steps, input_channels
 from bayeskeras.layers.noise import MultiplicativeNoise, Tensor, expected_cost_of_dropout
 from bayeskeras.priors import Prior
 from bayeskeras.priors.prior import is_number
@@ -37,7 +37,7 @@ class ConcreteDropout(InputDropout):
         layer: any Keras layer with a kernel whose first argument is a tensor of numbers.
         initial_rate: p at the start, between 0 and 1.
         spatial: whether whole channels are dropped; default: for convolutions. K then counts channels. (Recurrent
-            layers always have one mask for all time steps.)
+            layers and `TimeDistributed` have one mask for all time steps.)
         length_scale: l of the prior `N(0, 1 / l^2)`, in units of 1 / weights; default: 0.01.
         prior: another prior in its place, see `bayeskeras.priors.get`.
         temperature: of the relaxation; default: 0.1, for whole channels 2/3, as the authors have it.
@@ -113,7 +113,7 @@ class ConcreteDropout(InputDropout):
             )
         if spatial:
             self.dropout.noise_shape = tuple(None if axis in (0, channels) else 1 for axis in range(rank))
-        elif is_recurrent(self.layer) and rank > 2:
+        elif has_steps(self.layer) and rank > 2:
             self.dropout.noise_shape = tuple(1 if axis == 1 else None for axis in range(rank))
         default = 2.0 / 3.0 if spatial else 0.1
         self.dropout.temperature = default if self.temperature is None else float(self.temperature)
@@ -155,7 +155,7 @@ class _ConcreteNoise(MultiplicativeNoise):
 
     def sample(self, shape: tuple[int, ...]) -> Tensor:
         """A hard mask, scaled."""
-        keep = ops.sigmoid(-self.rate_logit.value)
+        keep = ops.cast(ops.sigmoid(-self.rate_logit.value), "float32")
         uniform = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
         return ops.cast(uniform < keep, "float32") / keep
 
@@ -164,7 +164,7 @@ class _ConcreteNoise(MultiplicativeNoise):
         uniform = keras.random.uniform(
             shape, minval=_MARGIN, maxval=1.0 - _MARGIN, dtype="float32", seed=self.seed_generator
         )
-        logit = self.rate_logit.value
+        logit = ops.cast(self.rate_logit.value, "float32")
         kept = ops.sigmoid(-(logit + ops.log(uniform) - ops.log1p(-uniform)) / self.temperature)
         return kept * (1.0 + ops.exp(logit))  # 1 / (1 - p) = 1 + exp(logit p)
 

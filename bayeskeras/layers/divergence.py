@@ -37,7 +37,7 @@ class HasDivergence:
         """What the posterior of this layer costs in the ELBO: summed over weights, never scaled, in nats."""
         total = self.kl_divergence_of(0)
         for index in range(1, self.num_divergences()):
-            total = total + self.kl_divergence_of(index)
+            total = ops.add(total, self.kl_divergence_of(index))  # Of the wider type, if they are of two.
         return total
 
 

@@ -109,7 +109,7 @@ class GaussianDropout(MultiplicativeNoise):
 
     def expected_cost(self, prior: Prior, kernel: Tensor) -> Tensor:
         """0: the log-uniform prior of the scales says nothing about the weights themselves."""
-        return ops.zeros(())
+        return ops.zeros((), dtype=kernel.dtype)
 
     def kl_variables(self) -> list[keras.Variable]:
         """`log_alpha`, if it is learned."""

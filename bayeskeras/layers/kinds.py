@@ -120,16 +120,16 @@ def takes_ids(layer: keras.layers.Layer) -> bool:
     return any(isinstance(part, keras.layers.Embedding) for part in layer._flatten_layers())
 
 
-def is_recurrent(layer: keras.layers.Layer) -> bool:
+def has_steps(layer: keras.layers.Layer) -> bool:
     """Whether the second axis of the inputs is time, along which noise on them has to be the same."""
-    return isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional)
+    return isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional | keras.layers.TimeDistributed)
 
 
 def input_channels(layer: keras.layers.Layer, input_rank: int) -> int | None:
     """The axis of the channels of a layer with positions (a convolution of any kind), else `None`."""
     if not hasattr(layer, "data_format"):
         return None
-    first = 2 if is_recurrent(layer) else 1
+    first = 2 if has_steps(layer) else 1
     return first if layer.data_format == "channels_first" else input_rank - 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from bayeskeras.layers.kinds import is_recurrent, takes_ids
+from bayeskeras.layers.kinds import has_steps, takes_ids
 
 
 def takes_dropout(layer: keras.layers.Layer) -> bool:
@@ -13,12 +13,12 @@ def takes_dropout(layer: keras.layers.Layer) -> bool:
 
 
 def dropout_shape(layer: keras.layers.Layer, input_rank: int) -> tuple[int | None, ...] | None:
-    """`noise_shape` of dropout on the inputs of a layer: recurrent layers get one mask for all time steps.
+    """`noise_shape` of dropout on the inputs of a layer: one mask for all time steps, where it has them.
 
     Args:
         layer: the layer after the dropout.
         input_rank: number of axes of its input, the batch included.
     """
-    if is_recurrent(layer) and input_rank > 2:
+    if has_steps(layer) and input_rank > 2:
         return (None, 1, *[None] * (input_rank - 2))
     return None

@@ -55,6 +55,7 @@ def test_float64() -> None:
     outputs = layer(np.ones((3, 4)), training=True)
     assert keras.backend.standardize_dtype(outputs.dtype) == "float64"
     assert keras.backend.standardize_dtype(layer.kl_divergence().dtype) == "float64"
+    assert keras.backend.standardize_dtype(layer.draw()[0][1].dtype) == "float64"
 
 
 # The mask of training.

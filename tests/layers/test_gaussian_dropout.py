@@ -37,6 +37,17 @@ def test_mixed_precision(policy: str) -> None:
     kit.check_mixed_precision(wrap, kit.LAYER_KINDS["dense"], policy)
 
 
+def test_float64() -> None:
+    if keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless it is enabled for the whole process")
+    dropout = GaussianDropout(0.4, "unit", dtype="float64")
+    layer = InputDropout(L.Dense(2, dtype="float64"), dropout, num_train_examples=10)
+    outputs = layer(np.ones((3, 4)), training=True)
+    assert keras.backend.standardize_dtype(outputs.dtype) == "float64"
+    assert keras.backend.standardize_dtype(layer.kl_divergence().dtype) == "float64"
+    assert keras.backend.standardize_dtype(layer.draw()[0][1].dtype) == "float64"
+
+
 def log_uniform(alpha: float) -> float:
     """KL divergence of one scale `N(1, alpha)` from the log-uniform prior, by quadrature; 0 as alpha grows."""
     root = math.sqrt(alpha)

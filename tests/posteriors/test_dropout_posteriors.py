@@ -67,6 +67,7 @@ def sequences() -> keras.Model:
     x = inputs = keras.Input((5,), dtype="int32")
     x = L.Embedding(7, 4, mask_zero=True, name="embedding")(x)
     x = L.Bidirectional(L.LSTM(3, return_sequences=True), name="bidirectional")(x)
+    x = L.TimeDistributed(L.Dense(5), name="steps")(x)
     x = L.GRU(3, name="recurrent")(x)
     return keras.Model(inputs, L.Dense(3, name="last")(x))
 
@@ -179,7 +180,7 @@ def test_choice_of_layers(name: str) -> None:
 @pytest.mark.parametrize("name", ["mc_dropout", "gaussian_dropout", "concrete_dropout"])
 def test_embeddings_are_left_alone_with_a_reason(name: str) -> None:
     new = bayesianize(sequences(), name, likelihood="categorical")
-    assert converted(new) == ["bidirectional", "recurrent", "last"]
+    assert converted(new) == ["bidirectional", "steps", "recurrent", "last"]
     reason = ("embedding", "Embedding", "takes ids, which dropout cannot drop")
     assert new.conversion.left_alone == [reason]
     # The first layer is that whose inputs are the data: the embedding.
@@ -191,16 +192,16 @@ def test_embeddings_are_left_alone_with_a_reason(name: str) -> None:
 @pytest.mark.parametrize("name", ["mc_drop_connect", "sparse_variational_dropout"])
 def test_weights_of_embeddings_can_be_random(name: str) -> None:
     new = bayesianize(sequences(), name, likelihood="categorical")
-    assert converted(new) == ["embedding", "bidirectional", "recurrent", "last"]
+    assert converted(new) == ["embedding", "bidirectional", "steps", "recurrent", "last"]
     hidden = bayesianize(sequences(), name, layers="hidden", likelihood="categorical")
-    assert converted(hidden) == ["bidirectional", "recurrent", "last"]
+    assert converted(hidden) == ["bidirectional", "steps", "recurrent", "last"]
     assert hidden.conversion.left_alone == [("embedding", "Embedding", "not chosen")]
 
 
 @pytest.mark.parametrize("name", ["mc_dropout", "gaussian_dropout", "concrete_dropout"])
 def test_recurrent_layers_have_one_mask_over_time(name: str) -> None:
     model = bayesianize(sequences(), name, likelihood="categorical")
-    for layer, features in [("bidirectional", 4), ("recurrent", 6)]:
+    for layer, features in [("bidirectional", 4), ("steps", 6), ("recurrent", 5)]:
         dropout = leaf(model, layer).dropout
         assert dropout.mask.shape == (1, 1, features)
         noise = kit.to_numpy(dropout.apply_noise(keras.ops.ones((64, 5, features))))
