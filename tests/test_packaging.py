@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("bayeskeras", "zoo", "setup.cfg", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md")
 PRESET_FILES = ("recipe.toml", "config.json", "model.weights.h5", "metrics.json", "README.md")
 LEFTOVERS = ("notes.txt", "checkpoint.weights.h5", ".training/state.json")
-PRESETS = ["a_preset_for_this_test", *sorted(path.parent.name for path in ROOT.glob("zoo/*/recipe.toml"))]
+PRESETS = ["a_preset_for_this_test", *sorted(path.parent.name for path in ROOT.glob("zoo/*/config.json"))]
 
 
 def _copy_small(source: str, target: str) -> None:
