@@ -67,7 +67,7 @@ def data(quick: bool) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     x, y = bk.datasets.load("cifar10", "train", unknown_class=UNKNOWN)
     x_train, _, y_train, _ = train_test_split(x, y, test_size=0.4, random_state=22)
     x_test, y_test = bk.datasets.load("cifar10", "test", unknown_class=UNKNOWN)
-    horses = bk.datasets.unknown("cifar10", "test", unknown_class=UNKNOWN)
+    horses, _ = bk.datasets.unknown("cifar10", "test", unknown_class=UNKNOWN)
     if quick:
         x_train, y_train = x_train[:3000], y_train[:3000]
         x_test, y_test, horses = x_test[:900], y_test[:900], horses[:100]
