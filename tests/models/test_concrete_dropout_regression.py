@@ -59,4 +59,7 @@ def test_noise_is_found_and_uncertainty_and_rates_fall_with_the_data() -> None:
     np.testing.assert_allclose(mean, 2.0 * x_test[:, 0] + 8.0, atol=0.6)
     assert set(rates) == {"dense_1", "dense_2", "outputs"}
     for name, rate in rates.items():
-        assert rate < found[20][2][name] and rate < 0.1, name
+        assert rate < 0.1, name
+        # That of the only input is near 0 whatever N is: without it there is nothing left to predict from.
+        assert name == "dense_1" or rate < found[20][2][name], name
+    assert rates["dense_1"] < 0.05 and found[20][2]["dense_1"] < 0.05
