@@ -82,8 +82,8 @@ ROWS = (
     Row("cifar10", "VGG", "Sparse VD", 24, (10.0, 10.0, 100.0)),
 )
 QUICK_ROWS = (
-    Row("digits", "FC", "binary dropout", 250, (100.0, 10.0, None)),
-    Row("digits", "FC", "Sparse VD", 400, (10.0, 10.0, 100.0)),
+    Row("digits", "FC", "binary dropout", 200, (100.0, 10.0, None)),
+    Row("digits", "FC", "Sparse VD", 300, (10.0, 10.0, 100.0)),
 )
 
 

@@ -26,9 +26,10 @@ class Weights(keras.callbacks.Callback):
         self.seen.append(float(keras.ops.convert_to_numpy(self.model._scale.kl_weight)))
 
 
-def network(posterior: Any = "mean_field") -> bk.BayesianModel:
+def network(posterior: Any = "mean_field", eager: bool = True) -> bk.BayesianModel:
+    """A small one; a single step for each epoch takes less time than compiling it."""
     model = bk.models.MLP(input_shape=(4,), num_classes=3, units=(3,), posterior=posterior)
-    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    model.compile(optimizer=keras.optimizers.SGD(0.0), run_eagerly=eager)
     return model
 
 
@@ -108,7 +109,7 @@ def test_default_of_sparse_variational_dropout(share: float, epochs: int, expect
 
 
 def test_the_loss_of_the_first_epochs_is_without_the_divergence() -> None:
-    model = network("sparse_variational_dropout")
+    model = network("sparse_variational_dropout", eager=False)
     history = model.fit(X, Y, epochs=4, batch_size=16, verbose=0).history
     assert history["loss"][0] == pytest.approx(history["nll"][0], rel=1e-5)
     assert history["loss"][3] == pytest.approx(history["nll"][3] + history["kl"][3] / 16, rel=1e-5)
