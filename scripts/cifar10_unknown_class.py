@@ -130,7 +130,9 @@ def predictions(trainings: list[str], options: argparse.Namespace) -> dict[str, 
         else:
             model = network(posterior_of(training))
             model.compile(optimizer=keras.optimizers.Adam(1e-3), metrics=["accuracy"])
-            lecture.train(model, folder, fingerprint, epochs[training], x=x, y=y, batch_size=128)
+            lecture.train(
+                model, folder, fingerprint, epochs[training], seed=options.seed, x=x, y=y, batch_size=128
+            )
             distributions[training] = model.predict_distribution(x_test, num_samples=DRAWS, seed=options.seed)
     return distributions
 

@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 import bayeskeras as bk
+from bayeskeras.models.seeds import hashed_seed
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -51,6 +52,7 @@ def train(
     fingerprint: str,
     epochs: int,
     callbacks: Sequence[Any] = (),
+    seed: int = 0,
     every: int = 1,
     **fit: Any,
 ) -> dict[str, list[float]]:
@@ -62,6 +64,7 @@ def train(
         fingerprint: a text that identifies the training.
         epochs: in all.
         callbacks: of Keras.
+        seed: of the order of examples and the noise of training.
         every: a checkpoint after every so many epochs.
         **fit: other arguments of `fit`.
 
@@ -73,7 +76,7 @@ def train(
     if started < epochs:
         print(f"{folder.name}: epochs {started + 1} to {epochs}", flush=True)
         keras.utils.set_random_seed(
-            1000 * epochs + started
+            hashed_seed(seed, started)
         )  # Epochs after a kill are shuffled unlike those before.
         verbose: Any = 1 if sys.stdout.isatty() else 2
         if every > 1:  # Short epochs.

@@ -162,7 +162,9 @@ def trained(name: str, divisor: int, options: argparse.Namespace) -> bk.Bayesian
     folder = work / f"lenet-{name}-of-{divisor}-seed-{options.seed}"
     fingerprint = f"mc_dropout_images {folder.name} {epochs}"
     every = 10 if epochs >= 100 else 1
-    lecture.train(model, folder, fingerprint, epochs, every=every, x=x, y=y, batch_size=BATCH_SIZE)
+    lecture.train(
+        model, folder, fingerprint, epochs, seed=options.seed, every=every, x=x, y=y, batch_size=BATCH_SIZE
+    )
     return model
 
 

@@ -108,6 +108,7 @@ def run(row: Row, options: argparse.Namespace) -> dict[str, Any]:
         folder,
         fingerprint,
         row.epochs,
+        seed=options.seed,
         every=100 if options.quick else 1,
         x=x,
         y=labels,
@@ -116,8 +117,8 @@ def run(row: Row, options: argparse.Namespace) -> dict[str, Any]:
     sparsity = None
     if row.method == "Sparse VD":
         layers = [layer for layer in model.layers if isinstance(layer, SparseVariationalDropout)]
-        sizes = [sum(int(np.prod(kernel.shape)) for kernel in layer.kernels) for layer in layers]
-        sparsity = 100.0 * float(np.average([layer.sparsity() for layer in layers], weights=sizes))
+        kept, total = np.sum([layer.weight_counts() for layer in layers], axis=0)
+        sparsity = 100.0 * float(1.0 - kept / total)
     return {
         "data": row.data,
         "network": row.network,

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import tomli_w
+from keras import ops
 
 import bayeskeras as bk
 from bayeskeras.layers import SparseVariationalDropout
@@ -60,13 +61,9 @@ PUBLISHED: dict[str, list[tuple[str, float, str, float]]] = {
 
 def compression(model: bk.BayesianModel) -> float:
     """Number of weights over the number of those that are not pruned; biases count in neither."""
-    weights = kept = 0
-    for layer in model.layers:
-        if isinstance(layer, SparseVariationalDropout):
-            size = sum(int(np.prod(kernel.shape)) for kernel in layer.kernels)
-            weights += size
-            kept += round(size * (1.0 - layer.sparsity()))
-    return weights / max(kept, 1)
+    layers = [layer for layer in model.layers if isinstance(layer, SparseVariationalDropout)]
+    kept, total = np.sum([layer.weight_counts() for layer in layers], axis=0)
+    return float(total / max(kept, 1))
 
 
 def trained(network: str, options: argparse.Namespace) -> tuple[bk.BayesianModel, str]:
@@ -157,18 +154,10 @@ def main() -> None:
         }
         layers = [layer for layer in model.layers if isinstance(layer, SparseVariationalDropout)]
         log_alphas[network] = {
-            layer.name: np.concatenate(
-                [np.asarray(alpha).ravel() for alpha in map(_numpy, layer.log_alphas())]
-            )
+            layer.name: np.concatenate([ops.convert_to_numpy(alpha).ravel() for alpha in layer.log_alphas()])
             for layer in layers
         }
     lecture.write_results("sparse_variational_dropout", results, figure(log_alphas), options.quick)
-
-
-def _numpy(tensor: Any) -> Any:
-    from keras import ops
-
-    return ops.convert_to_numpy(tensor)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ from many_networks import Training, train_networks
 from uci_methods import METHODS, SETS, Array, Method, Part, Setting, inner_part, quick, standardised
 
 import bayeskeras as bk
+from bayeskeras.models.seeds import hashed_seed
 from bayeskeras.plotting.style import BLUE, GREY, LIGHT_GREY, VERMILLION, look, new_figure
 
 # Scores.
@@ -71,11 +72,6 @@ class Job:
     setting: Setting
     part: Part
     seed: int
-
-
-def seed_of(*numbers: int) -> int:
-    """A seed that is a hash of numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0]) >> 1
 
 
 def scores(distribution: bk.PredictiveDistribution, part: Part) -> dict[str, float]:
@@ -168,7 +164,7 @@ class Experiment:
                 split,
                 chosen[split],
                 standardised(*train[split], *test[split]),
-                seed_of(self.seed, 1, split, k),
+                hashed_seed(self.seed, 1, split, k),
             )
             for split in range(self.splits)
             for k in range(self.method.networks)
@@ -202,9 +198,9 @@ class Experiment:
         """Log density of each setting on the inner held-out data of each split, and the best setting of each."""
         if len(self.settings) == 1:
             return [], self.settings * len(train)
-        parts = [inner_part(*pair, seed_of(self.seed, 0, split)) for split, pair in enumerate(train)]
+        parts = [inner_part(*pair, hashed_seed(self.seed, 0, split)) for split, pair in enumerate(train)]
         jobs = [
-            Job(split, setting, part, seed_of(self.seed, 2, split, index))
+            Job(split, setting, part, hashed_seed(self.seed, 2, split, index))
             for index, setting in enumerate(self.settings)
             for split, part in enumerate(parts)
         ]

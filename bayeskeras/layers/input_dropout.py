@@ -9,6 +9,7 @@ from keras import ops
 
 from bayeskeras import priors
 from bayeskeras.layers.draws import Draw, Stochastic, in_draw
+from bayeskeras.layers.gaussian_dropout import GaussianDropout
 from bayeskeras.layers.kinds import channel_axes, takes_ids
 from bayeskeras.layers.noise import MultiplicativeNoise
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior, refuse_learned_scale
@@ -44,7 +45,8 @@ class InputDropout(WeightPosterior, Stochastic):
         **kwargs: `name` (default: that of the layer), `trainable`.
 
     Raises:
-        ValueError: if an argument is out of range, both `length_scale` and `prior` are given, or the layer has no
+        ValueError: if an argument is out of range, both `length_scale` and `prior` are given (or one, for
+            `GaussianDropout`, whose prior is log-uniform), or the layer has no
             kernel or takes ids.
 
     Example:
@@ -83,6 +85,12 @@ class InputDropout(WeightPosterior, Stochastic):
             raise ValueError(
                 f"{type(self).__name__}: expected a layer whose inputs are numbers (ids cannot be dropped), "
                 f"received: layer={layer!r}"
+            )
+        has_prior = length_scale is not None or prior is not None
+        if isinstance(dropout, GaussianDropout) and has_prior and not is_saved:
+            raise ValueError(
+                f"{type(self).__name__}: expected neither length_scale nor prior for GaussianDropout, whose prior is "
+                f"log-uniform in the scale of the weights, received: length_scale={length_scale!r}, prior={prior!r}"
             )
         super().__init__(
             layer,

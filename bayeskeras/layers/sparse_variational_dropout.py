@@ -114,10 +114,15 @@ class SparseVariationalDropout(MeanField):
             for kernel, log_stddev in zip(self.kernels, self.log_stddevs, strict=True)
         ]
 
+    def weight_counts(self) -> tuple[int, int]:
+        """Numbers of weights that are kept, and of all weights."""
+        kept = [ops.convert_to_numpy(value) <= self.threshold for value in self.log_alphas()]
+        return sum(int(array.sum()) for array in kept), sum(array.size for array in kept)
+
     def sparsity(self) -> float:
         """Share of weights that are pruned, between 0 and 1."""
-        pruned = [ops.convert_to_numpy(value) > self.threshold for value in self.log_alphas()]
-        return sum(int(array.sum()) for array in pruned) / sum(array.size for array in pruned)
+        kept, total = self.weight_counts()
+        return 1.0 - kept / total
 
     def prune(self) -> None:
         """Set pruned weights to exactly 0; what the layer computes does not change.

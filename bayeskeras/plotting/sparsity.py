@@ -63,11 +63,7 @@ def _counts(model: Any) -> dict[str, tuple[int, int]]:
         raise ValueError(
             f"expected a model with SparseVariationalDropout layers or numbers of weights, received: model={model!r}"
         )
-    counts = {}
-    for layer in layers:
-        size = sum(int(np.prod(kernel.shape)) for kernel in layer.kernels)
-        counts[layer.name] = (round(size * (1.0 - layer.sparsity())), size)
-    return counts
+    return {layer.name: layer.weight_counts() for layer in layers}
 
 
 def _checked(numbers: Mapping[Any, Any]) -> dict[str, tuple[int, int]]:

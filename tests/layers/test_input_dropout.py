@@ -269,6 +269,10 @@ def test_integer_inputs(dropout: Any) -> None:
     ("make", "sentence"),
     [
         (lambda: InputDropout(L.Dense(2), NOT_A_LAYER), "expected an unbuilt dropout layer"),
+        (
+            lambda: InputDropout(L.Dense(2), GaussianDropout(0.1), length_scale=1.0),
+            "expected neither length_scale nor prior for GaussianDropout",
+        ),
         (lambda: InputDropout(L.Dense(2), L.Dropout(0.5)), "expected an unbuilt dropout layer"),
         (lambda: wrap(L.Embedding(4, 2)), "expected a layer whose inputs are numbers"),
         (lambda: wrap(L.TimeDistributed(L.Embedding(4, 2))), "expected a layer whose inputs are numbers"),
