@@ -169,17 +169,16 @@ def test_an_experiment_chooses_on_inner_data_and_goes_on(
     trained: list[str] = []
 
     def scores_of_networks(
-        method: uci_methods.Method, jobs: Sequence[uci_regression.Job], draws: int, is_test: bool, label: str
+        method: uci_methods.Method, jobs: Sequence[uci_regression.Job], draws: int, label: str
     ) -> list[dict[str, Any]]:
         trained.append(label)
-        sizes = (40, 10) if is_test else (32, 8)
+        sizes = (40, 10) if "-test-" in label else (32, 8)
         assert all((len(job.part.x), len(job.part.x_held_out)) == sizes for job in jobs)
         return [
             {
                 "split": job.split,
                 "rmse": float(index),
                 "log_density": -abs(job.setting["tau"] - (0.1, 0.2)[job.split]) - job.setting["rate"],
-                "log_density_10x_draws": -1.0,
                 "rates": {"dense_1": job.setting["rate"]},
             }
             for index, job in enumerate(jobs)
@@ -209,6 +208,10 @@ def test_an_experiment_chooses_on_inner_data_and_goes_on(
     assert run()["chosen"] == result["chosen"] and trained == [validation[2]]
     run(draws=11)  # Nothing is taken over.
     assert len(trained) == 5
+    run(draws=2000)
+    assert len(trained) == 5
+    run(draws=3000)  # Validation has 1,000 draws in both.
+    assert trained == ["boston-mc_dropout-test-0.005"]
 
 
 def test_networks_are_scored_with_their_own_weights(part: uci_methods.Part) -> None:
@@ -217,10 +220,9 @@ def test_networks_are_scored_with_their_own_weights(part: uci_methods.Part) -> N
         uci_regression.Job(0, {"rate": 0.1, "tau": tau}, part, seed)
         for tau, seed in ((0.1, 1), (1e6, 1), (0.1, 2))
     ]
-    rows = uci_regression.scores_of_networks(method, jobs, draws=2, is_test=True, label="")
+    rows = uci_regression.scores_of_networks(method, jobs, draws=2, label="")
     assert rows[0]["rmse"] != rows[2]["rmse"]
     assert rows[1]["log_density"] < 100 * rows[0]["log_density"] < 0.0  # Its known noise is far too small.
-    assert ["log_density_10x_draws" in row for row in rows] == [True, False, False]
     assert rows[0]["rates"] == {"dense_1": pytest.approx(0.1), "outputs": pytest.approx(0.1)}
 
 
@@ -232,7 +234,7 @@ def test_an_ensemble_is_one_mixture(monkeypatch: pytest.MonkeyPatch, part: uci_m
         [Training(partial(method.build, part, {}), part.x, part.y, job.seed) for job in jobs], 2, 100
     )
     monkeypatch.setattr(uci_regression, "train_networks", lambda *arguments: networks)
-    rows = uci_regression.scores_of_networks(method, jobs, draws=10, is_test=True, label="")
+    rows = uci_regression.scores_of_networks(method, jobs, draws=10, label="")
     assert [row["split"] for row in rows] == [0, 1]
     model, trained = networks
     for split, row in enumerate(rows):
