@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,16 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     for row in rows:
         table.add_row(*[_text(value) for value in row])
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def print_goals(goals: Mapping[str, bool]) -> None:
+    """Print whether each goal of a full run is met.
+
+    Args:
+        goals: statement -> whether it is true.
+    """
+    for statement, is_met in goals.items():
+        print(f"{'met' if is_met else 'missed'}: {statement}")
 
 
 def _text(value: Any) -> str:

@@ -137,6 +137,21 @@ def accuracy(model: bk.BayesianModel, x: Any, y: Any) -> float:
     return 100.0 * float(np.mean(model.predict(x, batch_size=512, verbose=0).argmax(axis=-1) == y))
 
 
+def print_goals(result: dict[str, Any]) -> None:
+    """What a full run must show: binary dropout learns the labels, sparse variational dropout does not."""
+    accuracy, sparsity = result["train_accuracy"], result["sparsity"]
+    name = f"{result['data']}, {result['method']}"
+    if sparsity is None:
+        lecture.print_goals({f"{name}: train accuracy >= 99 % (here {accuracy:.2f} %)": accuracy >= 99.0})
+        return
+    lecture.print_goals(
+        {
+            f"{name}: train accuracy <= 12 % (here {accuracy:.2f} %)": accuracy <= 12.0,
+            f"{name}: sparsity >= 99.5 % (here {sparsity:.2f} %)": sparsity >= 99.5,
+        }
+    )
+
+
 def figure(results: list[dict[str, Any]]) -> Any:
     """Accuracy on the random labels, epoch by epoch, one panel for each data set."""
     names = list(dict.fromkeys(result["data"] for result in results))
@@ -184,6 +199,9 @@ def main() -> None:
             for result in results
         ],
     )
+    if not options.quick:
+        for result in results:
+            print_goals(result)
     lecture.write_results("random_labels", {"rows": results}, figure(results), options.quick)
 
 

@@ -13,11 +13,19 @@ def trainable(model: bk.BayesianModel) -> int:
 def test_networks_are_those_of_the_lecture() -> None:
     """Numbers of parameters as published: plain 117,805, VI 235,353."""
     assert trainable(script.plain_network()) == 117_805
-    assert trainable(script.network(script.posterior_of("vi"))) == 235_353
-    mc = script.network(script.posterior_of("mc"))
+    assert trainable(script.variational_network()) == 235_353
+    mc = script.mc_network()
     assert trainable(mc) == 117_805
     assert list(mc.rates().values()) == [0.3] * 6
-    assert "convolution_1_1" not in mc.rates()
+    assert mc.kl_divergence() == 0.0  # No weight decay.
+    kinds = [type(layer).__name__ for layer in mc.layers]
+    assert kinds[2:9] == ["Conv2D", "MCDropout", "Conv2D", "MCDropout", "MaxPooling2D", "Conv2D", "MCDropout"]
+
+
+def test_goals() -> None:
+    accuracies = {"plain": 0.64, "ensemble": 0.72, "mc": 0.70, "vi": 0.66}
+    assert list(script.goals(accuracies).values()) == [True, True, True, False, True]
+    assert not script.goals({**accuracies, "vi": 0.71})["EN > MC > VI > plain"]
 
 
 def test_filter_experiment() -> None:

@@ -1,0 +1,49 @@
+"""The script on sparse variational dropout: which preset it takes, and its compression."""
+
+import argparse
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import sparse_variational_dropout as script
+
+import bayeskeras as bk
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> argparse.Namespace:
+    return argparse.Namespace(quick=True, retrain=False, work=tmp_path, seed=0)
+
+
+def test_a_preset_of_another_recipe_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, options: argparse.Namespace
+) -> None:
+    """Without training: `train` writes what a finished preset has."""
+    made: list[str] = []
+
+    def train(recipe: Path, folder: Path, verbose: int) -> None:
+        made.append(recipe.read_text(encoding="utf-8"))
+        (folder / "recipe.toml").write_text(made[-1], encoding="utf-8")
+        (folder / "config.json").write_text("{}", encoding="utf-8")
+
+    monkeypatch.setattr(bk.zoo, "train", train)
+    monkeypatch.setattr(bk.zoo, "load", lambda folder: folder)
+    folder, dataset = script.trained("mlp", options)
+    assert dataset == "digits" and len(made) == 1
+    assert script.trained("mlp", options) == (folder, "digits") and len(made) == 1
+    recipe = Path(str(folder)) / "recipe.toml"
+    recipe.write_text(made[0].replace("epochs = 20", "epochs = 21"), encoding="utf-8")
+    script.trained("mlp", options)
+    assert len(made) == 2
+
+
+def test_compression_counts_kernels_only() -> None:
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(2)])
+    model = bk.bayesianize(network, "sparse_variational_dropout", likelihood="categorical")
+    for layer in model.layers:
+        if isinstance(layer, bk.layers.SparseVariationalDropout):
+            (kernel,) = layer.kernels
+            places = np.arange(np.prod(kernel.shape)).reshape(kernel.shape)
+            kernel.assign(np.where(places < 3, 0.5, 0.0))
+    assert script.compression(model) == pytest.approx((4 * 5 + 5 * 2) / 6)
