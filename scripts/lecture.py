@@ -18,10 +18,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 import bayeskeras as bk
-from bayeskeras.models.seeds import hashed_seed
+from bayeskeras.models.resumed_fit import resumed_fit
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
+
+#: What was printed; `write_results` keeps it for `lecture_page.py`.
+_tables: list[dict[str, Any]] = []
+_goals: dict[str, bool] = {}
 
 
 def arguments(description: str | None, parser: argparse.ArgumentParser | None = None) -> argparse.Namespace:
@@ -71,20 +75,16 @@ def train(
     Returns:
         The values of each log over all epochs.
     """
+    verbose: Any = 1 if sys.stdout.isatty() else 2
+    if every > 1:  # Short epochs.
+        verbose = 0
+
+    def arguments(epoch: int) -> dict[str, Any]:
+        print(f"{folder.name}: epochs {epoch + 1} to {epochs}", flush=True)
+        return {"verbose": verbose, **fit}
+
     checkpoints = bk.callbacks.Resumable(folder, fingerprint, every)
-    started = checkpoints.resume(model)
-    if started < epochs:
-        print(f"{folder.name}: epochs {started + 1} to {epochs}", flush=True)
-        keras.utils.set_random_seed(
-            hashed_seed(seed, started)
-        )  # Epochs after a kill are shuffled unlike those before.
-        verbose: Any = 1 if sys.stdout.isatty() else 2
-        if every > 1:  # Short epochs.
-            verbose = 0
-        model.fit(
-            epochs=epochs, initial_epoch=started, callbacks=[*callbacks, checkpoints], verbose=verbose, **fit
-        )
-    return checkpoints.history
+    return resumed_fit(model, arguments, epochs, seed, checkpoints=checkpoints, callbacks=callbacks)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -92,9 +92,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     from rich.console import Console
     from rich.table import Table
 
+    texts = [[_text(value) for value in row] for row in rows]
+    _tables.append({"title": title, "columns": list(columns), "rows": texts})
     table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*[_text(value) for value in row])
+    for row in texts:
+        table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
@@ -104,6 +106,7 @@ def print_goals(goals: Mapping[str, bool]) -> None:
     Args:
         goals: statement -> whether it is true.
     """
+    _goals.update(goals)
     for statement, is_met in goals.items():
         print(f"{'met' if is_met else 'missed'}: {statement}")
 
@@ -131,6 +134,8 @@ def write_results(name: str, results: dict[str, Any], figure: Any, quick: bool) 
         "keras": keras.__version__,
         "bayeskeras": bk.__version__,
         **results,
+        "tables": _tables,
+        "goals": _goals,
     }
     (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     figure.savefig(folder / f"{name}.png", dpi=120, bbox_inches="tight")

@@ -14,7 +14,9 @@ def test_sparse_networks_have_no_dropout() -> None:
     """The only regularisation of Sparse VD is its KL divergence; binary dropout is that of the table."""
     dense, sparse_dense = row("binary dropout").model(), row("Sparse VD").model()
     assert list(dense.rates().values()) == [0.2, 0.2] and not sparse_dense.rates()
-    assert set(sparse_dense.sparsity()) == {"dense_1", "dense_2", "logits"} or len(sparse_dense.sparsity()) == 3
+    assert (
+        set(sparse_dense.sparsity()) == {"dense_1", "dense_2", "logits"} or len(sparse_dense.sparsity()) == 3
+    )
     vgg, sparse_vgg = (row(method, "VGG", "cifar10").model() for method in ("binary dropout", "Sparse VD"))
     names = [layer.name for layer in vgg.layers if "dropout" in layer.name]
     assert names == ["dropout_1"]
