@@ -45,7 +45,8 @@ class DeepEnsemble(Ensemble):
         members: list of the `BayesianModel`s.
 
     Raises:
-        ValueError: if members are no `BayesianModel`s of one kind, or start with the same weights.
+        ValueError: if members are no `BayesianModel`s of one kind, or members that are made here (not those of
+            a list) start with the same weights.
 
     Example:
         ```python

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -185,6 +186,8 @@ class Ensemble(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         """Logits of the mean class probabilities of the members (each a mean network); as `predict`."""
+        if len(self) == 1:
+            return self.members[0](inputs, training=training)
         self._check_classification()
         logits = ops.stack([at_least_float32(member(inputs, training=training)) for member in self.members])
         if self.likelihood.has_class_axis:
@@ -195,21 +198,31 @@ class Ensemble(keras.Model):
         )
 
     def _check_classification(self) -> None:
-        if not self.likelihood.is_classification:
+        if len(self) > 1 and not self.likelihood.is_classification:
             raise ValueError(
-                f"{type(self).__name__}.predict: expected a classification; for a regression the outputs of members "
-                "have no single set of parameters in their place: use predict_distribution(x).mean(), "
-                f"received: likelihood={type(self.likelihood).__name__}"
+                f"{type(self).__name__}.predict: expected a classification, or one member; for a regression the "
+                "outputs of members have no single set of parameters in their place: use "
+                "predict_distribution(x).mean(), "
+                f"received: {len(self)} members with likelihood={type(self.likelihood).__name__}"
             )
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Logits of the mean class probabilities of the members, as in `keras.Model.predict`.
 
         For classes the logarithm of the mean probabilities, whose softmax they are; for `Bernoulli` the logit of
-        the mean. Members that are not points count with their mean networks.
+        the mean. Members that are not points count with their mean networks. One member alone gives its own
+        outputs, as its `predict`: logits that need not be normalised, or the parameters of a regression.
+
+        Args:
+            x: inputs `(N, ...)`, as in `keras.Model.predict`.
+            *args: as in `keras.Model.predict`.
+            **kwargs: as in `keras.Model.predict`.
+
+        Returns:
+            Logits, `(N, ...)` of the shape of the outputs of a member.
 
         Raises:
-            ValueError: for a regression (use `predict_distribution`), or if inputs are wrong.
+            ValueError: for a regression with several members (use `predict_distribution`), or if inputs are wrong.
         """
         self._check_classification()
         if is_arrays(x):
@@ -292,6 +305,58 @@ class Ensemble(keras.Model):
         num_samples = 50 if num_samples is None else num_samples
         return evaluate(self, x, y, num_samples, batch_size, seed, keep_samples, verbose)
 
+    # What the posterior of each layer is like.
+
+    def rates(self) -> dict[str, float]:
+        """Dropout rate of each layer that has one, the mean over members, by the name of the layer.
+
+        Returns:
+            As `BayesianModel.rates`, by the names of the first member.
+
+        Raises:
+            ValueError: if members do not have the same layers (ask each one of `members`).
+        """
+        return self._mean_of("rates")
+
+    def sparsity(self) -> dict[str, float]:
+        """Share of pruned weights of each layer of sparse variational dropout, the mean over members.
+
+        Returns:
+            As `BayesianModel.sparsity`, by the names of the first member.
+
+        Raises:
+            ValueError: if members do not have the same layers (ask each one of `members`).
+        """
+        return self._mean_of("sparsity")
+
+    def prune(self) -> dict[str, float]:
+        """Prune every member, as `BayesianModel.prune`.
+
+        Returns:
+            `sparsity()`.
+
+        Raises:
+            ValueError: if no layer has sparse variational dropout, or members do not have the same layers.
+        """
+        self.sparsity()  # Raises before any member is changed.
+        for member in self.members:
+            member.prune()
+        return self.sparsity()
+
+    def _mean_of(self, quantity: str) -> dict[str, float]:
+        """The mean over members of what a method of theirs says of each layer."""
+        reports: list[dict[str, float]] = [getattr(member, quantity)() for member in self.members]
+        # Without the numbers that Keras gives to names: layers of members that a function makes have others.
+        layers = [[re.sub(r"_\d+(?=/|$)", "", name) for name in report] for report in reports]
+        for own, report in zip(layers, reports, strict=True):
+            if own != layers[0]:
+                raise ValueError(
+                    f"{type(self).__name__}.{quantity}: expected members with the same layers (ask each one of "
+                    f"members), received: {list(reports[0])} and {list(report)}"
+                )
+        columns = zip(*[report.values() for report in reports], strict=True)
+        return {name: float(np.mean(values)) for name, values in zip(reports[0], columns, strict=True)}
+
     # Saving.
 
     @classmethod
@@ -344,16 +409,23 @@ class Ensemble(keras.Model):
 
 def _compile(arguments: dict[str, Any], member: BayesianModel, **changes: Any) -> None:
     """Compile a member with an optimizer and metrics of its own; `changes` are made to that of the optimizer."""
-    optimizer = arguments["optimizer"]
-    config = optimizer.get_config()
-    rate = getattr(optimizer, "_learning_rate", None)
-    if callable(rate):  # A schedule has no state: members share it, and its class need not be registered.
-        config["learning_rate"] = rate
-    own = {"optimizer": type(optimizer).from_config({**config, **changes})}
+    own = {"optimizer": _own_optimizer(arguments["optimizer"], changes)}
     for name in ("metrics", "weighted_metrics"):
         if arguments.get(name) is not None:
             own[name] = tree.map_structure(_own_metric, arguments[name])
     member.compile(**{**arguments, **own})
+
+
+def _own_optimizer(optimizer: Any, changes: dict[str, Any]) -> Any:
+    config = optimizer.get_config()
+    if "inner_optimizer" in config:  # That of a `LossScaleOptimizer` has the learning rate.
+        return type(optimizer)(
+            **{**config, "inner_optimizer": _own_optimizer(optimizer.inner_optimizer, changes)}
+        )
+    rate = getattr(optimizer, "_learning_rate", None)
+    if callable(rate):  # A schedule has no state: members share it, and its class need not be registered.
+        config["learning_rate"] = rate
+    return type(optimizer).from_config({**config, **changes})
 
 
 def _own_metric(metric: Any) -> Any:

@@ -17,7 +17,7 @@ from bayeskeras.callbacks.resumable import Resumable
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.examples import is_arrays
 from bayeskeras.models.preset_folder import write_text
-from bayeskeras.models.seeds import hashed_seed, seeded
+from bayeskeras.models.resumed_fit import resumed_fit
 
 #: The file that says which training a folder of checkpoints belongs to.
 TRAINING = "training.json"
@@ -39,8 +39,10 @@ def fit_arguments(
     """The arguments of `keras.Model.fit` by name, without those that are not given.
 
     Raises:
-        ValueError: if callbacks are in a `CallbackList`, which belongs to one model.
+        ValueError: if data are missing, or callbacks are in a `CallbackList`, which belongs to one model.
     """
+    if x is None:
+        raise ValueError(f"{owner}.fit: expected data, received: x=None")
     given = dict(inspect.signature(keras.Model.fit).bind(None, x, y, *args, **kwargs).arguments)
     given.pop("self")
     if isinstance(given.get("callbacks"), keras.callbacks.CallbackList):
@@ -93,33 +95,40 @@ def fit_network(
     Returns:
         Its logs.
     """
-    epochs = int(given.get("epochs", 1))
-    start = int(given.get("initial_epoch") or 0)
-    if checkpoints is not None:
-        start = max(start, checkpoints.resume(network))
-        if checkpoints.is_finished:
-            return checkpoints.history
-    logs: dict[str, list[float]] = {}
-    if start < epochs:
-        arguments = {**given, "initial_epoch": start}
-        for name in ("x", "validation_data"):
-            if is_factory(given.get(name)):
-                arguments[name] = given[name](member, start)
-        own = [] if given.get("callbacks") is None else list(tree.flatten(given["callbacks"]))
-        arguments["callbacks"] = [*own, *callbacks, *([] if checkpoints is None else [checkpoints])]
-        # Epochs of a resumed training, and of a second one, are shuffled unlike those before.
-        seed = hashed_seed(seed, int(ops.convert_to_numpy(network.optimizer.iterations.value)))
-        with seeded(seed):
-            keras.utils.set_random_seed(seed)
-            logs = network.fit(**arguments).history
-    if checkpoints is None:
-        return logs
-    checkpoints.finish(network)
-    return checkpoints.history
+    given = dict(given)
+    epochs, initial_epoch = int(given.pop("epochs", 1)), int(given.pop("initial_epoch", None) or 0)
+    users: Any = given.pop("callbacks", None)
+
+    def arguments(epoch: int) -> dict[str, Any]:
+        made = {name: given[name] for name in ("x", "validation_data") if is_factory(given.get(name))}
+        return {**given, **{name: make(member, epoch) for name, make in made.items()}}
+
+    logs = resumed_fit(
+        network,
+        arguments,
+        epochs,
+        seed,
+        checkpoints=checkpoints,
+        callbacks=[*([] if users is None else tree.flatten(users)), *callbacks],
+        initial_epoch=initial_epoch,
+    )
+    if checkpoints is not None and not checkpoints.is_finished:
+        checkpoints.finish(network)
+    elif checkpoints is not None and given.get("verbose", "auto") != 0:
+        print(f"finished, loaded from {checkpoints.folder}", flush=True)
+    return logs
 
 
 def claim_folder(owner: str, folder: str | Path, fingerprint: str) -> Path:
     """The folder of checkpoints, marked as that of this training.
+
+    Args:
+        owner: name of the class, for messages.
+        folder: made if it is not there.
+        fingerprint: of the training (see `fingerprint_of`).
+
+    Returns:
+        The path of the folder.
 
     Raises:
         ValueError: if it holds checkpoints of another one.
@@ -142,6 +151,13 @@ def fingerprint_of(ensemble: Any, given: dict[str, Any]) -> str:
     """A digest of what a training depends on, the same in every process.
 
     Names do not count, as Keras numbers them; data other than arrays counts by its type alone.
+
+    Args:
+        ensemble: the compiled ensemble.
+        given: the arguments of `fit`.
+
+    Returns:
+        sha256 in hexadecimal digits.
     """
     member = ensemble.members[0]
     names = {layer.name: f"layer {index}" for index, layer in enumerate(member._flatten_layers())}

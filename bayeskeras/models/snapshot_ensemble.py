@@ -12,7 +12,13 @@ import numpy as np
 
 from bayeskeras.callbacks.resumable import Resumable
 from bayeskeras.models.ensemble import Ensemble
-from bayeskeras.models.ensemble_training import claim_folder, fingerprint_of, fit_arguments, fit_network
+from bayeskeras.models.ensemble_training import (
+    claim_folder,
+    fingerprint_of,
+    fit_arguments,
+    fit_network,
+    is_factory,
+)
 from bayeskeras.models.examples import count_examples, is_arrays
 from bayeskeras.models.members import Source
 from bayeskeras.models.seeds import hashed_seed
@@ -87,12 +93,14 @@ class SnapshotEnsemble(Ensemble):
             ValueError: if the learning rate is a schedule.
         """
         optimizer = keras.optimizers.get(optimizer)
-        rate = optimizer.get_config().get("learning_rate")
+        inner = getattr(optimizer, "inner_optimizer", optimizer)  # Of a `LossScaleOptimizer`.
+        rate = inner.get_config().get("learning_rate")
         if not isinstance(rate, float):
             raise ValueError(
                 "SnapshotEnsemble.compile: expected an optimizer with a number as learning rate, that of the "
-                f"start of each cycle, received: learning_rate={rate!r}"
+                f"start of each cycle, received: {type(inner).__name__} with learning_rate={rate!r}"
             )
+        self._start_rate = rate
         super().compile(optimizer, *args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -116,7 +124,8 @@ class SnapshotEnsemble(Ensemble):
         Args:
             x: data as in `BayesianModel.fit`.
             y: labels, for arrays.
-            *args: as in `keras.Model.fit`; `epochs` is a multiple of the number of cycles.
+            *args: as in `keras.Model.fit`; `epochs` is a multiple of the number of cycles, and there is no
+                `initial_epoch`.
             num_train_examples: as in `BayesianModel.fit`.
             folder: where checkpoints are kept; a training that was killed goes on there, after its last complete
                 epoch, when the same call is made again. Delete it when the ensemble is saved.
@@ -128,7 +137,8 @@ class SnapshotEnsemble(Ensemble):
 
         Raises:
             ValueError: if the number of epochs is no multiple of that of cycles, the number of steps of an epoch is
-                not known, `folder` holds another training, or as `BayesianModel.fit`.
+                not known, a callback ends the training before the last cycle does (members would be missing; what was
+                done stays in `folder`), `folder` holds another training, or as `BayesianModel.fit`.
         """
         self._check_compiled()
         given = fit_arguments("SnapshotEnsemble", x, y, args, kwargs)
@@ -138,6 +148,17 @@ class SnapshotEnsemble(Ensemble):
                 f"SnapshotEnsemble.fit: expected epochs to be a multiple of cycles={self.cycles}, "
                 f"received: epochs={epochs}"
             )
+        if given.get("initial_epoch"):
+            raise ValueError(
+                "SnapshotEnsemble.fit: expected no initial_epoch, as every call trains over all cycles (and one with "
+                f"folder= goes on by itself), received: initial_epoch={given['initial_epoch']}"
+            )
+        for name in ("x", "validation_data"):
+            if is_factory(given.get(name)):
+                raise ValueError(
+                    f"SnapshotEnsemble.fit: expected {name} as data (a function that makes it for each member is for "
+                    f"DeepEnsemble.fit), received: {given[name]!r}"
+                )
         checkpoints = None
         if folder is not None:
             fingerprint = fingerprint or fingerprint_of(self, {**given, "cycles": self.cycles})
@@ -145,10 +166,10 @@ class SnapshotEnsemble(Ensemble):
             checkpoints = Resumable(folder / "network", fingerprint)
         network = self.members[-1]
         length = epochs // self.cycles
-        start = self.optimizer_config["config"]["learning_rate"]
-        cycle = keras.optimizers.schedules.CosineDecayRestarts(start, length * _steps(given), t_mul=1.0)
+        steps = length * _steps(given)
+        cycle = keras.optimizers.schedules.CosineDecayRestarts(self._start_rate, steps, t_mul=1.0)
         self._compile_member(network, learning_rate=keras.optimizers.schedules.serialize(cycle))
-        snapshots = _Snapshots(self, length, None if folder is None else Path(folder))
+        snapshots = _Snapshots(self, epochs, None if folder is None else Path(folder))
         arguments = {**given, "num_train_examples": num_train_examples}
         logs = fit_network(
             network, arguments, hashed_seed(self.seed, 1), checkpoints=checkpoints, callbacks=[snapshots]
@@ -168,17 +189,21 @@ class SnapshotEnsemble(Ensemble):
 class _Snapshots(keras.callbacks.Callback):
     """Copies the network into a member at the end of each of the last cycles."""
 
-    def __init__(self, ensemble: SnapshotEnsemble, length: int, folder: Path | None) -> None:
+    def __init__(self, ensemble: SnapshotEnsemble, epochs: int, folder: Path | None) -> None:
         super().__init__()
+        length = epochs // ensemble.cycles
         self._members = {
             (ensemble.cycles - len(ensemble) + index + 1) * length: member
             for index, member in enumerate(ensemble.members[:-1])
         }
+        self._epochs = epochs
+        self._done = 0
         self._folder = folder
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Take a snapshot, if it is time."""
-        member = self._members.get(epoch + 1)
+        self._done = epoch + 1
+        member = self._members.get(self._done)
         if member is None:
             return
         member.set_weights(self.model.get_weights())
@@ -186,13 +211,28 @@ class _Snapshots(keras.callbacks.Callback):
         if self._folder is not None:
             unfinished = self._folder / "unfinished.weights.h5"
             member.save_weights(unfinished)
-            os.replace(unfinished, self._path(epoch + 1))
+            os.replace(unfinished, self._path(self._done))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """A ValueError if snapshots are missing, before the training is marked as done."""
+        if self._done < self._epochs:
+            raise ValueError(
+                f"SnapshotEnsemble.fit: expected {self._epochs} epochs, the last of which ends the cycle of the last "
+                f"member (no callback that stops before), received: training ended after epoch {self._done}"
+            )
 
     def load(self) -> None:
         """Load the snapshots of a training that is done, those of earlier runs too."""
-        if self._folder is not None:
-            for epochs, member in self._members.items():
-                member.load_weights(self._path(epochs))
+        if self._folder is None:
+            return
+        missing = [self._path(epochs).name for epochs in self._members if not self._path(epochs).is_file()]
+        if missing:
+            raise ValueError(
+                f"SnapshotEnsemble.fit: expected a folder with all snapshots, received: folder={str(self._folder)!r} "
+                f"without {', '.join(missing)}; delete it, or name another folder"
+            )
+        for epochs, member in self._members.items():
+            member.load_weights(self._path(epochs))
 
     def _path(self, epochs: int) -> Path:
         assert self._folder is not None

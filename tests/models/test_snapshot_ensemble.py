@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 
 import bayeskeras as bk
+from tests.models.ensembles import mlp
 from tests.models.networks import classes
 
 X, Y = classes(24)
-
-
-def mlp() -> bk.BayesianModel:
-    return bk.models.MLP(input_shape=(4,), num_classes=3, units=(5,), posterior="map")
 
 
 def compiled(size: int = 2, cycles: int | None = 3, **options: Any) -> bk.SnapshotEnsemble:
@@ -84,6 +81,37 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path: Path) -> None:
         compiled(cycles=2).fit(X, Y, **options)
 
 
+@pytest.mark.parametrize("stop_after", [1, 5])
+def test_a_training_that_a_callback_ends_is_no_ensemble(stop_after: int, tmp_path: Path) -> None:
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            self.model.stop_training = epoch + 1 == stop_after
+
+    options: dict[str, Any] = {"epochs": 6, "batch_size": 8, "verbose": 0}
+    message = f"expected 6 epochs.*received: training ended after epoch {stop_after}"
+    for folder in (None, tmp_path):
+        with pytest.raises(ValueError, match=message):
+            compiled().fit(X, Y, callbacks=[Stop()], folder=folder, **options)
+    assert not (tmp_path / "network" / "finished").exists()
+    ensemble, watch = compiled(), Watch()
+    ensemble.fit(X, Y, callbacks=[Stop(), watch], folder=tmp_path, **options)  # Goes on.
+    assert watch.epochs == list(range(stop_after, 6))
+    np.testing.assert_array_equal(kernel(ensemble.members[1]), watch.kernels[-1])
+    if stop_after < 4:
+        np.testing.assert_array_equal(kernel(ensemble.members[0]), watch.kernels[3 - stop_after])
+    next(tmp_path.glob("snapshot-4*")).unlink()
+    with pytest.raises(ValueError, match="without snapshot-4.weights.h5"):
+        compiled().fit(X, Y, folder=tmp_path, **options)
+
+
+def test_the_learning_rate_of_an_inner_optimizer() -> None:
+    ensemble, watch = bk.SnapshotEnsemble(mlp(), 2), Watch()
+    ensemble.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.2), initial_scale=1.0))
+    ensemble.fit(X, Y, epochs=4, batch_size=12, verbose=0, callbacks=[watch])
+    # Two cycles of 4 steps, two in each epoch.
+    np.testing.assert_allclose(watch.rates, [0.1, 0.2, 0.1, 0.2], atol=1e-6)
+
+
 def test_preset(tmp_path: Path) -> None:
     ensemble = compiled(seed=1)
     ensemble.fit(X, Y, epochs=3, verbose=0)
@@ -110,6 +138,18 @@ def test_bad_arguments() -> None:
         ensemble.fit(X, Y, epochs=4)
     with pytest.raises(ValueError, match="steps_per_epoch"):
         ensemble.fit(iter([(X, Y)]), epochs=3, num_train_examples=24)
+    with pytest.raises(ValueError, match="expected no initial_epoch.*received: initial_epoch=3"):
+        ensemble.fit(X, Y, epochs=6, initial_epoch=3)
+    with pytest.raises(ValueError, match="SnapshotEnsemble.fit: expected data, received: x=None"):
+        ensemble.fit(epochs=3)
+    with pytest.raises(ValueError, match="expected x as data"):
+        ensemble.fit(lambda member, epoch: iter([(X, Y)]), epochs=3, steps_per_epoch=1, num_train_examples=24)
+    with pytest.raises(ValueError, match="expected validation_data as data"):
+        ensemble.fit(X, Y, epochs=3, validation_data=lambda member, epoch: (X, Y))
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
-    with pytest.raises(ValueError, match="a number as learning rate"):
-        ensemble.compile(keras.optimizers.SGD(schedule))
+    for optimizer in (
+        keras.optimizers.SGD(schedule),
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(schedule)),
+    ):
+        with pytest.raises(ValueError, match="a number as learning rate.*received: SGD with"):
+            ensemble.compile(optimizer)
