@@ -39,6 +39,7 @@ def card_text(
     information = datasets.info(recipe.dataset)
     test, training = record[recipe.evaluation_split], record["training"]
     is_ensemble = "single_members" in test
+    draws = "" if is_ensemble and _has_point_members(recipe) else f"num_samples={test['num_samples']}, "
     mean = test.get("single_members", test.get("mean_network", {}))
     rows = [
         ("accuracy", "accuracy"),
@@ -57,7 +58,7 @@ def card_text(
         "",
         f'model = bk.zoo.load("{place}")',
         f'x, y = bk.datasets.load("{recipe.dataset}", "test")',
-        f"distribution = model.predict_distribution(x, {'' if is_ensemble else 'num_samples=50, '}seed=0)",
+        f"distribution = model.predict_distribution(x, {draws}seed={test['seed']})",
         "```",
         "",
         f"{recipe.evaluation_split.capitalize()} set, {test['examples']:,} examples, T = {test['num_samples']},"
@@ -73,11 +74,13 @@ def card_text(
     lines += [
         "",
         f"{record['parameters']:,} trainable parameters; weights stored in {config['weights']['dtype']}"
-        f" ({record['weights_bytes'] / 2**20:.1f} MiB). Scores are those of the stored weights.",
+        f" ({record['weights_bytes'] / 2**20:.1f} MiB). Scores are those of the stored weights."
+        + _full_precision(record),
         f"{_trained(training)} for {training['epochs']} epochs on {training['examples']:,} examples in"
-        f" {training['seconds']:,} s on the {training['backend']} backend (CPU, two cores).",
+        f" {training['seconds']:,} s on the {training['backend']} backend{_device(training)}.",
         "",
         *_layers(record),
+        *_made_with(recipe),
         f"Made by `bayeskeras train {recipe_place}/recipe.toml`, scored again by `bayeskeras evaluate {place}`.",
         f"Licence of the data: {information.licence}. {information.citation}",
         "",
@@ -95,6 +98,74 @@ def _layers(record: dict[str, Any]) -> list[str]:
         shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in record["sparsity"].items())
         lines += [f"Pruned weights, set to 0: {shares}.", ""]
     return lines
+
+
+def _has_point_members(recipe: Recipe) -> bool:
+    """Whether the members of an ensemble draw nothing, so that their number is that of the draws."""
+    member = recipe.posterior.get("member", "map")
+    return (member.get("family") if isinstance(member, dict) else member) == "map"
+
+
+def _full_precision(record: dict[str, Any]) -> str:
+    """The scores before weights were rounded for the storage, if they were."""
+    if "float32" not in record:
+        return ""
+    scores = record["float32"]
+    labels = (("accuracy", "accuracy"), ("nll", "NLL"), ("rmse", "RMSE"))
+    parts = [f"{label} {scores[key]:.4f}" for key, label in labels if key in scores]
+    return f" In float32 (T = {scores['num_samples']}, seed {scores['seed']}) {', '.join(parts)}."
+
+
+def _device(training: dict[str, Any]) -> str:
+    return f" ({training['device']})" if "device" in training else ""
+
+
+def _made_with(recipe: Recipe) -> list[str]:
+    """A table of what the recipe says of architecture, posterior and training."""
+    model = {
+        key: value for key, value in recipe.arguments.items() if key not in ("input_shape", "num_classes")
+    }
+    posterior = {key: value for key, value in recipe.posterior.items() if key != "family"}
+    start = [f"starts from the weights of `{recipe.start_from}`"] if recipe.start_from else []
+    rows = [
+        (f"`{recipe.architecture}`", "; ".join([_arguments(model) or "default arguments", *start])),
+        (f"`{recipe.posterior['family']}`", _arguments(posterior) or "default arguments"),
+        ("training", _training(recipe.training)),
+    ]
+    return ["| made with | |", "|---|---|", *[f"| {name} | {text} |" for name, text in rows], ""]
+
+
+def _arguments(table: dict[str, Any]) -> str:
+    return ", ".join(f"{key} = {_value(value)}" for key, value in table.items())
+
+
+def _value(value: Any) -> str:
+    """A value of a recipe; a table of `family` and arguments as a call."""
+    if not isinstance(value, dict):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    rest = {key: part for key, part in value.items() if key != "family"}
+    return f"{value.get('family')}({_arguments(rest)})" if rest else str(value.get("family"))
+
+
+def _training(settings: dict[str, Any]) -> str:
+    """The training in words."""
+    optimizer = {"adam": "Adam", "sgd": "SGD with Nesterov momentum 0.9"}[settings["optimizer"]]
+    parts = [
+        optimizer,
+        f"learning rate {settings['learning_rate']:g} ({settings['schedule'].replace('_', ' ')})",
+        f"batches of {settings['batch_size']}",
+    ]
+    if settings["shift"]:
+        plural = "" if settings["shift"] == 1 else "s"
+        parts.append(f"images shifted by up to {settings['shift']} pixel{plural}")
+    if settings["horizontal_flip"]:
+        parts.append("images mirrored at random")
+    if settings["kl_weight"] != 1:
+        parts.append(f"KL weight {settings['kl_weight']:g}")
+    if settings["kl_warm_up"]:
+        delay = f" after {settings['kl_delay']}" if settings["kl_delay"] else ""
+        parts.append(f"KL warm-up over {settings['kl_warm_up']} epochs{delay}")
+    return ", ".join([*parts, f"seed {settings['seed']}"])
 
 
 def _trained(training: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,7 +115,8 @@ def train(
     """
     from bayeskeras import zoo
 
-    zoo.train(recipe, folder, verbose=1)
+    # A progress bar is for a terminal: in a log its carriage returns are noise.
+    zoo.train(recipe, folder, verbose=1 if sys.stdout.isatty() else 2)
     target = zoo.target_folder(recipe, folder)
     typer.echo((target / zoo.CARD).read_text(encoding="utf-8"))
 

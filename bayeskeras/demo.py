@@ -62,7 +62,7 @@ def run(output: Path, epochs: int = 12) -> dict[str, dict[str, float]]:
     images = np.concatenate([x_test[:4], nines[:3], np.zeros_like(nines[:1])])
     distribution = bayesian.predict_distribution(images, num_samples=NUM_SAMPLES, seed=0)
     captions = (
-        [f"known {label}, called " for label in y_test[:4]] + ["unknown 9, called "] * 3 + ["blank, called "]
+        [f"known {label}, called" for label in y_test[:4]] + ["unknown 9, called"] * 3 + ["blank, called"]
     )
     figure = plotting.predictive(distribution, images=images, columns=4, captions=captions)
     figure.savefig(output, dpi=120, bbox_inches="tight")

@@ -100,6 +100,12 @@ class Recipe:
     def read(cls, path: str | Path) -> Recipe:
         """Read and check a file.
 
+        Args:
+            path: of the `recipe.toml`.
+
+        Returns:
+            The recipe, with the defaults of the settings that it leaves out.
+
         Raises:
             ValueError: if it is not a recipe; names the entry that is wrong.
         """
@@ -168,7 +174,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def build(self) -> models.BayesianModel:
-        """The untrained model; the seed of the recipe sets its initial weights."""
+        """The untrained model, or ensemble of them; the seed of the recipe sets its initial weights."""
         keras.utils.set_random_seed(int(self.training["seed"]))
         arguments = dict(self.arguments)
         if "input_shape" in arguments:

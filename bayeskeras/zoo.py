@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import shutil
 import time
 import warnings
@@ -20,6 +21,7 @@ from bayeskeras.card import card_text
 from bayeskeras.models import BayesianModel, preset_folder
 from bayeskeras.models.ensemble import Ensemble
 from bayeskeras.models.preset_folder import write_text
+from bayeskeras.models.resumed_fit import resumed_fit
 from bayeskeras.recipe import Recipe
 
 RECIPE = "recipe.toml"
@@ -56,14 +58,14 @@ def list(folder: str | Path | None = None) -> builtins.list[dict[str, Any]]:
     return [_row(path) for path in folders if (path / METRICS).is_file()]
 
 
-def load(preset: str | Path) -> BayesianModel:
+def load(preset: str | Path) -> BayesianModel | Ensemble:
     """Load a preset; needs no network.
 
     Args:
         preset: a built-in name or a folder.
 
     Returns:
-        The trained `BayesianModel` (or `DeepEnsemble`), not compiled.
+        The trained `BayesianModel`, or the `DeepEnsemble` of a preset of that posterior; not compiled.
 
     Raises:
         ValueError: if the preset is unknown (names the nearest ones), or its files are damaged.
@@ -80,14 +82,17 @@ def load(preset: str | Path) -> BayesianModel:
     return preset_folder.load(preset)
 
 
-def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | str = "auto") -> BayesianModel:
+def train(
+    recipe: str | Path, folder: str | Path | None = None, verbose: int | str = "auto"
+) -> BayesianModel | Ensemble:
     """Make a preset from its recipe: train, save, evaluate on the test set, write the card.
 
     A recipe with `train_split = "train_without_validation"` is evaluated on the validation split, and not on
     unknown inputs: so are settings to be compared (`scripts/compare_recipes.py`).
 
     Interrupted at any moment, even by kill -9, the next call goes on after the last complete epoch. The members of
-    a deep ensemble are trained one after another, with the settings of the recipe.
+    a deep ensemble are trained one after another, with the settings of the recipe. Where weights are stored in
+    float16, those of float32 are scored as well, for the card to show what the storage costs.
 
     Args:
         recipe: a `recipe.toml`, a folder that holds one, or the name of a built-in preset.
@@ -96,7 +101,7 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
         verbose: as in `keras.Model.fit`.
 
     Returns:
-        The model, loaded from the finished preset.
+        The model, loaded from the finished preset; see `load`.
 
     Raises:
         ValueError: if the recipe is unknown or wrong, or the data set is not to be had.
@@ -125,9 +130,10 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
     last_epoch, seconds = fit(model, content, x, y, checkpoints, verbose)
     model.num_train_examples = len(x)
     model.kl_weight = float(content.training["kl_weight"])
-    for network in model.members if isinstance(model, Ensemble) else [model]:
-        if network.sparsity():
-            network.prune()
+    if model.sparsity():
+        model.prune()
+    rounded = content.training["dtype"] != "float32"
+    full_precision = {"float32": _full_precision_scores(model, content)} if rounded else {}
     model.save_to_preset(folder, dtype=content.training["dtype"])
     record = {
         "training": {
@@ -136,10 +142,12 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
             "examples": len(x),
             "seconds": round(seconds),
             "backend": keras.backend.backend(),
+            "device": _device(model),
             "keras": keras.__version__,
             "bayeskeras": __version__,
             "last_epoch": last_epoch,
-        }
+        },
+        **full_precision,
     }
     trained = load(folder)
     _write_metrics(folder, {**record, content.evaluation_split: _scores(trained, content)})
@@ -151,20 +159,26 @@ def _fit(
     model: BayesianModel, content: Recipe, x: Any, y: Any, folder: Path, verbose: int | str
 ) -> tuple[dict[str, float], float]:
     """Train, with checkpoints in `folder`; the logs of the last epoch, and the seconds of all."""
-    checkpoints = Resumable(folder, content.digest)
-    started = checkpoints.resume(model)
-    epochs = int(content.training["epochs"])
-    if started < epochs:
-        # Epochs of a resumed training are shuffled unlike those before the kill.
-        keras.utils.set_random_seed(int(content.training["seed"]) + started)
+
+    def arguments(epoch: int) -> dict[str, Any]:
         if content.is_augmented:
-            data: dict[str, Any] = {"x": content.batches(x, y, started), "num_train_examples": len(x)}
+            data = {"x": content.batches(x, y, epoch), "num_train_examples": len(x)}
         else:
             data = {"x": x, "y": y, "batch_size": int(content.training["batch_size"])}
-        callbacks = [*_callbacks(content), checkpoints]
-        model.fit(**data, epochs=epochs, initial_epoch=started, callbacks=callbacks, verbose=verbose)
-    last = {name: values[-1] for name, values in checkpoints.history.items() if name != "seconds"}
-    return last, sum(checkpoints.history.get("seconds", []))
+        return {**data, "verbose": verbose}
+
+    seed = int(content.training["seed"])
+    logs = resumed_fit(
+        model,
+        arguments,
+        int(content.training["epochs"]),
+        seed,
+        checkpoints=Resumable(folder, content.digest),
+        callbacks=_callbacks(content),
+        first_seed=seed,  # As the presets were trained.
+    )
+    last = {name: values[-1] for name, values in logs.items() if name != "seconds"}
+    return last, sum(logs.get("seconds", []))
 
 
 def _fit_ensemble(
@@ -277,8 +291,25 @@ def _recipe_path(recipe: str | Path) -> Path:
     return folder / RECIPE
 
 
+def _device(model: keras.Model) -> str:
+    """What computes: where the weights of a model lie."""
+    if "cpu" not in str(model.weights[0].value.device).lower():
+        return "GPU"
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"CPU, {count} core{'' if count == 1 else 's'}"
+
+
+def _full_precision_scores(model: BayesianModel | Ensemble, recipe: Recipe) -> dict[str, Any]:
+    """Accuracy and NLL of the posterior predictive before the weights are rounded."""
+    x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
+    distribution = model.predict_distribution(x, num_samples=NUM_SAMPLES, seed=0)
+    scores = metrics.evaluate(distribution, y)
+    kept: dict[str, Any] = {name: scores[name] for name in ("accuracy", "nll", "rmse") if name in scores}
+    return {"num_samples": distribution.num_samples, "seed": 0, **kept}
+
+
 def _scores(
-    model: BayesianModel, recipe: Recipe, num_samples: int = NUM_SAMPLES, seed: int = 0
+    model: BayesianModel | Ensemble, recipe: Recipe, num_samples: int = NUM_SAMPLES, seed: int = 0
 ) -> dict[str, Any]:
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
     distribution = model.predict_distribution(x, num_samples=num_samples, seed=seed)
@@ -335,11 +366,26 @@ def _write_metrics(folder: Path, record: dict[str, Any]) -> None:
     record["parameters"] = int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
     record["weights_bytes"] = (folder / preset_folder.WEIGHTS).stat().st_size
     record["weights_sha256"] = config["weights"]["sha256"]
-    for kind in ("rates", "sparsity"):  # An ensemble has neither.
-        report: dict[str, float] = getattr(model, kind, dict)()
+    for kind in ("rates", "sparsity"):
+        report: dict[str, float] = getattr(model, kind)()
         if report:
             record[kind] = report
     write_text(folder / METRICS, json.dumps(record, indent=1) + "\n")
+    write_card(folder)
+
+
+def write_card(folder: str | Path) -> None:
+    """Write the card of a preset from its recipe and its `metrics.json`, without scoring it again.
+
+    Args:
+        folder: of the preset.
+
+    Raises:
+        ValueError: if its files are damaged.
+    """
+    folder = Path(folder)
+    config = preset_folder.read_config(folder)
+    record = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     recipe = Recipe.read(folder / RECIPE)
     name = folder.resolve().name
     built_in = preset_folder.built_in().get(name)

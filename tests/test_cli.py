@@ -1,5 +1,6 @@
 """The `bayeskeras` command."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,18 @@ def test_errors_say_what_to_do_without_a_traceback(
     assert error.value.code == 1
     text = capsys.readouterr().err
     assert message in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize(("terminal", "verbose"), [(True, 1), (False, 2)])
+def test_train_draws_a_progress_bar_in_a_terminal_only(
+    terminal: bool, verbose: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    (tmp_path / bk.zoo.CARD).write_text("# card")
+    monkeypatch.setattr(bk.zoo, "train", lambda recipe, folder, verbose: given.append(verbose))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    cli.train("lenet_map_digits", tmp_path)
+    assert given == [verbose]
 
 
 def test_version() -> None:

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import bayeskeras as bk
-from bayeskeras.card import leaderboard_text
+from bayeskeras.card import card_text, leaderboard_text
 from bayeskeras.models import preset_folder
 from bayeskeras.recipe import Recipe
 
@@ -60,6 +61,41 @@ def test_train_makes_a_whole_preset(recipe: Path) -> None:
     assert model.num_train_examples == 1297
     card = (folder / "README.md").read_text()
     assert 'bk.zoo.load("path/to/mlp_mean_field_digits")' in card and "Test set, 500 examples" in card
+
+
+def test_the_card_says_what_the_storage_costs_and_what_trained_it(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe.write_text(RECIPE.format(epochs=1) + 'dtype = "float16"\n')
+    folder, expected = recipe.parent, {}
+    save = bk.BayesianModel.save_to_preset
+
+    def scored_and_saved(model: bk.BayesianModel, *arguments: Any, **options: Any) -> None:
+        x, y = bk.datasets.load("digits", "test")
+        expected.update(model.evaluate_distribution(x, y, num_samples=50, seed=0))
+        save(model, *arguments, **options)
+
+    monkeypatch.setattr(bk.BayesianModel, "save_to_preset", scored_and_saved)
+    bk.zoo.train(recipe, verbose=0)
+    record = json.loads((folder / "metrics.json").read_text())
+    full = record["float32"]
+    assert full["num_samples"] == 50 and full["seed"] == 0
+    assert full["accuracy"] == expected["accuracy"] and full["nll"] == pytest.approx(
+        expected["nll"], rel=1e-6
+    )
+    assert full["nll"] != record["test"]["nll"]  # That of the rounded weights.
+    card = (folder / "README.md").read_text()
+    assert f"In float32 (T = 50, seed 0) accuracy {full['accuracy']:.4f}, NLL {full['nll']:.4f}." in card
+    device = record["training"].pop("device")
+    assert device.split(",")[0] in ("CPU", "GPU") and f"backend ({device})." in card
+    # Records of older presets have neither; the card tells the T of the scores.
+    del record["float32"]
+    record["test"]["num_samples"] = 7
+    (folder / "metrics.json").write_text(json.dumps(record))
+    bk.zoo.write_card(folder)
+    card = (folder / "README.md").read_text()
+    assert "backend." in card and "CPU" not in card and "num_samples=7, seed=0" in card
+    assert "In float32" not in card
 
 
 def test_a_recipe_to_choose_settings_is_scored_on_the_validation_split(recipe: Path) -> None:
@@ -202,6 +238,76 @@ ENSEMBLE = (
     )
     .replace("units = [16]", "units = [8]")
 )
+
+
+@pytest.fixture
+def record() -> dict[str, Any]:
+    """What `metrics.json` holds, in short."""
+    return {
+        "training": {"members": 2, "epochs": 1, "examples": 9, "seconds": 1, "backend": "jax"},
+        "test": {"examples": 500, "num_samples": 50, "seed": 0, "accuracy": 0.5, "single_members": {}},
+        "parameters": 10,
+        "weights_bytes": 100,
+    }
+
+
+CONFIG = {"weights": {"dtype": "float32"}}
+MADE_OF = """
+[model]
+architecture = "VGG"
+input_shape = [32, 32, 3]
+num_classes = 10
+width = 0.25
+start_from = "vgg_map_cifar10"
+
+[posterior]
+family = "deep_ensemble"
+size = 2
+member = { family = "mc_dropout", rate = 0.1, spatial = false }
+
+[data]
+name = "cifar10"
+
+[training]
+optimizer = "sgd"
+learning_rate = 5e-2
+schedule = "half_linear"
+batch_size = 100
+shift = 1
+horizontal_flip = true
+kl_weight = 0.5
+kl_warm_up = 15
+kl_delay = 5
+"""
+
+
+def test_the_card_says_what_a_preset_is_made_with(recipe: Path, record: dict[str, Any]) -> None:
+    recipe.write_text(MADE_OF)
+    lines = card_text("vgg", Recipe.read(recipe), record, CONFIG).splitlines()
+    assert "| `VGG` | width = 0.25; starts from the weights of `vgg_map_cifar10` |" in lines
+    assert "| `deep_ensemble` | size = 2, member = mc_dropout(rate = 0.1, spatial = false) |" in lines
+    assert (
+        "| training | SGD with Nesterov momentum 0.9, learning rate 0.05 (half linear), batches of 100, "
+        "images shifted by up to 1 pixel, images mirrored at random, KL weight 0.5, KL warm-up over 15 epochs "
+        "after 5, seed 0 |"
+    ) in lines
+
+
+@pytest.mark.parametrize(
+    ("member", "call"),
+    [
+        ('member = "map"', "predict_distribution(x, seed=0)"),
+        ("", "predict_distribution(x, seed=0)"),
+        ('member = { family = "mc_dropout", rate = 0.1 }', "predict_distribution(x, num_samples=50, seed=0)"),
+        ('member = "mean_field"', "predict_distribution(x, num_samples=50, seed=0)"),
+    ],
+)
+def test_the_card_gives_the_number_of_draws_of_random_members(
+    recipe: Path, record: dict[str, Any], member: str, call: str
+) -> None:
+    old = 'member = { family = "mc_dropout", rate = 0.1, spatial = false }'
+    recipe.write_text(MADE_OF.replace(old, member))
+    assert f"model.{call}\n" in card_text("vgg", Recipe.read(recipe), record, CONFIG)
 
 
 def ensemble_recipe(recipe: Path, epochs: int, more: str = "") -> Path:

@@ -15,8 +15,9 @@ from bayeskeras import likelihoods, posteriors
 from bayeskeras.callbacks.kl_warm_up import KLWarmUp
 from bayeskeras.layers import MAP, InputDropout, MCDropConnect, MultiplicativeNoise, SparseVariationalDropout
 from bayeskeras.layers.divergence import kl_layers
-from bayeskeras.layers.draws import outermost, stochastic_layers, trainer_owns_kl_scope
+from bayeskeras.layers.draws import stochastic_layers, trainer_owns_kl_scope
 from bayeskeras.layers.masks import get_keras_mask
+from bayeskeras.layers.names import named
 from bayeskeras.models import preset_folder
 from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
 from bayeskeras.models.examples import (
@@ -389,14 +390,15 @@ class BayesianModel(keras.Model):
     def rates(self) -> dict[str, float]:
         """Dropout rate of each layer that has one, fixed or learned, by the name of the layer.
 
-        For Gaussian dropout the rate of binary dropout with the same variance, `alpha / (1 + alpha)`.
+        For Gaussian dropout the rate of binary dropout with the same variance, `alpha / (1 + alpha)`. Layers of
+        the same name have those of the models around them before it: `"block_a/dense"`.
         """
         kinds = (InputDropout, MCDropConnect, MultiplicativeNoise)
-        return {layer.name: float(layer.rate) for layer in outermost(self, kinds)}
+        return {name: float(layer.rate) for name, layer in named(self, kinds).items()}
 
     def sparsity(self) -> dict[str, float]:
-        """Share of pruned weights of each layer of sparse variational dropout, by the name of the layer."""
-        return {layer.name: layer.sparsity() for layer in outermost(self, SparseVariationalDropout)}
+        """Share of pruned weights of each layer of sparse variational dropout, by its name as in `rates`."""
+        return {name: layer.sparsity() for name, layer in named(self, SparseVariationalDropout).items()}
 
     def prune(self) -> dict[str, float]:
         """Set the pruned weights of sparse variational dropout to exactly 0; predictions stay as they are.
@@ -410,13 +412,13 @@ class BayesianModel(keras.Model):
         Raises:
             ValueError: if no layer has sparse variational dropout.
         """
-        pruned = outermost(self, SparseVariationalDropout)
+        pruned = named(self, SparseVariationalDropout)
         if not pruned:
             raise ValueError(
                 "BayesianModel.prune: expected a model with SparseVariationalDropout layers, "
                 f"received: model {self.name!r} without"
             )
-        for layer in pruned:
+        for layer in pruned.values():
             layer.prune()
         return self.sparsity()
 

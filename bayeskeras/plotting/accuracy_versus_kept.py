@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from bayeskeras.metrics.accuracy_versus_kept import KeptCurve
 from bayeskeras.metrics.accuracy_versus_kept import accuracy_versus_kept as curve_of
 from bayeskeras.metrics.uncertainty import SCORES
-from bayeskeras.plotting.style import LIGHT_GREY, colours, look, new_figure
+from bayeskeras.plotting.style import LIGHT_GREY, colours, legend_columns, look, new_figure
 from bayeskeras.predictive import PredictiveDistribution
+from bayeskeras.priors.prior import is_number
 
 _TITLES = {
     "confidence": "confidence",
@@ -18,6 +21,9 @@ _TITLES = {
     "total_stddev": "total standard deviation",
     "variation_ratio": "variation ratio",
 }
+
+
+_WITHOUT_DRAWS = ("confidence", "entropy")
 
 
 def accuracy_versus_kept(
@@ -33,6 +39,9 @@ def accuracy_versus_kept(
     the accuracy on all inputs. See `metrics.accuracy_versus_kept`, also for inputs of unknown classes (label -1)
     and for ties.
 
+    A panel leaves out the methods whose draws are all alike (one network, a MAP network) where its score needs
+    several: they have the same score for all inputs, and so no order.
+
     Args:
         methods: distributions (or class probabilities `(N, K)`) by the names of the methods, or one distribution. In
             their place curves of `metrics.accuracy_versus_kept`, which need no `y` and no `score`.
@@ -45,8 +54,8 @@ def accuracy_versus_kept(
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: as `metrics.accuracy_versus_kept`, or if there is no method or score, labels are missing or
-            `smallest_share` is not below 1.
+        ValueError: as `metrics.accuracy_versus_kept`, or if there is no method or score, no method has draws that a
+            score needs, labels are missing or `smallest_share` is not below 1.
 
     Example:
         ```python
@@ -67,7 +76,7 @@ def accuracy_versus_kept(
         raise ValueError(
             f"expected at least one method and one score, received: methods={named!r}, score={score!r}"
         )
-    if not 0.0 <= smallest_share < 1.0:
+    if not (smallest_share == 0 or is_number(smallest_share, above=0.0, below=1.0)):
         raise ValueError(
             f"expected smallest_share from 0 to less than 1, received: smallest_share={smallest_share!r}"
         )
@@ -75,14 +84,15 @@ def accuracy_versus_kept(
     if all(isinstance(method, KeptCurve) for method in named.values()):
         panels = {"": named}
     else:
-        panels = {name: {key: _curve(method, y, name) for key, method in named.items()} for name in scores}
+        panels = {name: _curves(named, y, name) for name in scores}
+    colour_of = dict(zip(named, colours(len(named)), strict=True))
     with look():
         width = max(5.2, 3.4 * len(panels))
         figure = new_figure(width, 3.9)
         first = None
         for index, (name, curves) in enumerate(panels.items()):
             axes = figure.add_subplot(1, len(panels), index + 1, sharey=first)
-            _lines(axes, curves, as_share, smallest_share)
+            _lines(axes, curves, colour_of, as_share, smallest_share)
             axes.set_title(_TITLES[name] if name else "")
             if first is None:
                 first = axes
@@ -92,11 +102,24 @@ def accuracy_versus_kept(
         unit = "inputs kept (%)" if as_share else "inputs kept"
         figure.supxlabel(f"{unit}, most certain first", fontsize=12)
         if first is not None and list(named) != [""]:
-            letters = sum(len(name) + 7 for name in named)
-            rows = -(-letters // int(11 * width))
-            columns = -(-len(named) // rows)
-            figure.legend(*first.get_legend_handles_labels(), loc="outside upper center", ncols=columns)
+            drawn = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+            labels = [name for name in named if name in drawn]
+            handles = [drawn[name] for name in labels]
+            columns = legend_columns(labels, width)
+            figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     return figure
+
+
+def _curves(methods: Mapping[str, Any], y: Any, score: str) -> dict[str, KeptCurve]:
+    """The curves of a panel."""
+    curves = {name: _curve(method, y, score) for name, method in methods.items()}
+    if score not in _WITHOUT_DRAWS:
+        curves = {name: curve for name, curve in curves.items() if np.ptp(curve.threshold) > 1e-9}
+    if not curves:
+        raise ValueError(
+            f"expected a method whose draws differ for score={score!r}, received: methods={dict(methods)!r}"
+        )
+    return curves
 
 
 def _curve(method: Any, y: Any, score: str) -> KeptCurve:
@@ -109,15 +132,27 @@ def _curve(method: Any, y: Any, score: str) -> KeptCurve:
     return curve_of(method, y, score)
 
 
-def _lines(axes: Any, curves: Mapping[str, KeptCurve], as_share: bool, smallest_share: float) -> None:
+def _lines(
+    axes: Any,
+    curves: Mapping[str, KeptCurve],
+    colour_of: Mapping[str, Any],
+    as_share: bool,
+    smallest_share: float,
+) -> None:
     lowest = 1.0
-    for (name, curve), colour in zip(curves.items(), colours(len(curves)), strict=True):
+    for name, curve in curves.items():
         shown = curve.share >= min(smallest_share, curve.share.max())
         places = 100.0 * curve.share if as_share else curve.count
         accuracy = curve.accuracy[shown]
         marker = "o" if accuracy.size < 20 else None
         axes.plot(
-            places[shown], accuracy, color=colour, linewidth=1.8, marker=marker, markersize=4, label=name
+            places[shown],
+            accuracy,
+            color=colour_of[name],
+            linewidth=1.8,
+            marker=marker,
+            markersize=4,
+            label=name,
         )
         lowest = min(lowest, float(accuracy.min()))
     axes.set_ylim(lowest - 0.05 * (1.0 - lowest) - 1e-3, 1.0 + 0.02 * (1.0 - lowest) + 1e-3)

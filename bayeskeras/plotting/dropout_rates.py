@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from bayeskeras.plotting.style import LIGHT_GREY, colours, look, new_figure
+from bayeskeras.plotting.inputs import check_one_network
+from bayeskeras.plotting.style import LIGHT_GREY, colours, legend_columns, look, new_figure
+
+_WIDTH = 6.0  # inches
 
 
 def dropout_rates(models: Any) -> Any:
-    """Dropout rate of each layer, learned or fixed; several models (or epochs of one) side by side.
+    """Dropout rate of each layer, learned or fixed; several models (or epochs of one) together.
 
     Args:
         models: a `BayesianModel`, or its `rates()`, a dictionary of rates by the names of layers; or several of
@@ -21,7 +24,8 @@ def dropout_rates(models: Any) -> Any:
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: if there is no model, a model has no layer with dropout, or a rate is not between 0 and 1.
+        ValueError: if there is no model, one has no layer with dropout or is an ensemble, or a rate is not between 0
+            and 1.
 
     Example:
         ```python
@@ -35,28 +39,27 @@ def dropout_rates(models: Any) -> Any:
     """
     rates = {name: _rates(model, name) for name, model in _named(models).items()}
     layers = list(dict.fromkeys(layer for model in rates.values() for layer in model))
-    width = 0.8 / len(rates)
+    thickness = 0.8 / len(rates)
     highest = max(rate for model in rates.values() for rate in model.values())
     with_numbers = len(rates) <= 4
-    longest = max(len(layer) for layer in layers)
-    room = max(0.1 * longest + 0.1, min(0.48 * len(rates), 2.2), 0.8)  # inches for a layer
+    room = max(0.42, min(0.2 * len(rates), 1.0))  # inches for a layer
     with look():
-        figure = new_figure(max(4.4, 0.9 + room * len(layers)), 3.6)
+        figure = new_figure(_WIDTH, 1.2 + room * len(layers))
         axes = figure.add_subplot()
         for index, ((name, model), colour) in enumerate(zip(rates.items(), colours(len(rates)), strict=True)):
-            offset = (index - 0.5 * (len(rates) - 1)) * width
+            offset = (index - 0.5 * (len(rates) - 1)) * thickness
             places = [layers.index(layer) + offset for layer in model]
-            bars = axes.bar(places, list(model.values()), 0.92 * width, color=colour, label=name)
+            bars = axes.barh(places, list(model.values()), 0.92 * thickness, color=colour, label=name)
             if with_numbers:
-                axes.bar_label(bars, [_number(rate) for rate in model.values()], fontsize=8, padding=2)
-        axes.set_xticks(range(len(layers)), layers)
-        axes.tick_params(axis="x", length=0)
-        axes.set(ylabel="dropout rate", ylim=(0.0, min(1.0, 1.14 * highest + 1e-3)))
-        axes.set_xlim(-0.6, len(layers) - 0.4)
+                axes.bar_label(bars, [_number(rate) for rate in model.values()], fontsize=9, padding=3)
+        axes.set_yticks(range(len(layers)), layers)
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlabel="dropout rate", xlim=(0.0, min(1.0, 1.1 * highest + 1e-3)))
+        axes.set_ylim(len(layers) - 0.4, -0.6)  # The first layer is on top.
         axes.set_axisbelow(True)
-        axes.grid(axis="y", color=LIGHT_GREY, linewidth=0.6)
+        axes.grid(axis="x", color=LIGHT_GREY, linewidth=0.6)
         if list(rates) != [""]:
-            figure.legend(loc="outside upper center", ncols=min(len(rates), 5))
+            figure.legend(loc="outside upper center", ncols=legend_columns(rates, _WIDTH))
     return figure
 
 
@@ -72,6 +75,7 @@ def _named(models: Any) -> dict[str, Any]:
 
 def _rates(model: Any, name: str) -> dict[str, float]:
     """Rates by layer."""
+    check_one_network(model)
     rates = model.rates() if hasattr(model, "rates") else model
     if not isinstance(rates, Mapping) or not rates:
         raise ValueError(

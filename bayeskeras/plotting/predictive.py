@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bayeskeras.likelihoods.likelihood import Array
-from bayeskeras.plotting.style import BLUE, LIGHT_GREY, SKY, look, new_figure
+from bayeskeras.plotting.inputs import check_integer
+from bayeskeras.plotting.style import BLUE, GREY, LIGHT_GREY, SKY, look, new_figure
 from bayeskeras.predictive import PredictiveDistribution
+
+#: Up to so many classes each has a bar; of more than these the most probable ones.
+ALL_CLASSES = 20
+MOST_PROBABLE = 10
 
 
 def predictive(
@@ -25,21 +31,22 @@ def predictive(
     Bars are mean probabilities, the predicted class in the darker blue; whiskers span the central 90 % of the
     draws. Titles give the predicted class, the predictive entropy and the mutual information (MI) of the network
     and the label, in nats; a line under the figure says all this. Whiskers are left out where draws were not kept.
+    Of more than 20 classes the 10 most probable ones of each input are shown, and what is left as `other`.
 
     Args:
         distribution: a classification with one label an input, or a `Bernoulli` with several outputs (one bar
-        each).
+            each).
         images: `(N, height, width)` or `(N, height, width, 1 or 3)`, floats in [0, 1] or uint8.
         class_names: K names; the default is 0 .. K-1.
         max_items: how many inputs to show at most.
         columns: inputs in one row.
-        captions: N texts to put before the predicted classes (true labels, say).
+        captions: N texts to put before the predicted classes (true labels, say), with a colon between.
 
     Returns:
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: for a regression, for classes at several positions, or if images or names do not fit.
+        ValueError: for a regression, for classes at several positions, or if an argument does not fit.
 
     Example:
         ```python
@@ -57,10 +64,8 @@ def predictive(
         )
     if len(distribution.shape) > 2:
         raise ValueError(f"expected one row of probabilities an input, received: shape={distribution.shape}")
-    if max_items < 1 or columns < 1:
-        raise ValueError(
-            f"expected max_items and columns of at least 1, received: max_items={max_items!r}, columns={columns!r}"
-        )
+    check_integer("max_items", max_items)
+    check_integer("columns", columns)
     if captions is not None and len(captions) != len(distribution):
         raise ValueError(f"expected {len(distribution)} captions, received: {len(captions)} captions")
     count = min(max_items, len(distribution))
@@ -70,35 +75,64 @@ def predictive(
     names = _names(class_names, means.shape[1])
     titles = _titles(chosen, names)
     if captions is not None:
-        titles = [f"{caption}{title}" for caption, title in zip(captions, titles, strict=False)]
+        titles = [f"{caption}: {title}" for caption, title in zip(captions, titles, strict=False)]
+    if len(names) > ALL_CLASSES:
+        bars = _most_probable(chosen, means, lower, upper, names)
+    else:
+        bars = [_Bars(names, *arrays) for arrays in zip(means, lower, upper, strict=True)]
     with look():
-        figure = _draw(pictures, means, lower, upper, names, titles, columns)
-        figure.supxlabel(_legend(chosen, columns if count > columns else count), fontsize=9)
+        figure = _draw(pictures, bars, titles, columns)
+        figure.supxlabel(_legend(chosen, len(names), columns if count > columns else count), fontsize=9)
         return figure
 
 
-def _draw(
-    pictures: Array | None,
-    means: Array,
-    lower: Array,
-    upper: Array,
-    names: list[str],
-    titles: list[str],
-    columns: int,
-) -> Any:
+@dataclass(frozen=True)
+class _Bars:
+    """The bars of one input: names and mean probabilities, ends of whiskers; whether the last is of other classes."""
+
+    names: list[str]
+    mean: Array
+    lower: Array
+    upper: Array
+    has_other: bool = False
+
+
+def _most_probable(
+    distribution: PredictiveDistribution, means: Array, lower: Array, upper: Array, names: list[str]
+) -> list[_Bars]:
+    """The most probable classes of each input in falling order, and the probability of any other one."""
+    order = np.argsort(-means, axis=1, kind="stable")[:, :MOST_PROBABLE]
+    parts = [np.take_along_axis(values, order, axis=1) for values in (means, lower, upper)]
+    labels = [[names[index] for index in row] for row in order]
+    has_other = distribution.likelihood.has_class_axis  # Outputs of yes or no have no sum.
+    if has_other:
+        rest = [1.0 - parts[0].sum(axis=1)] * 3
+        if distribution.keeps_samples:
+            shown = np.take_along_axis(distribution.samples, order[None], axis=2).sum(axis=2)
+            rest[1:] = np.quantile(1.0 - shown, [0.05, 0.95], axis=0)
+        parts = [
+            np.hstack([values, np.maximum(other, 0.0)[:, None]])
+            for values, other in zip(parts, rest, strict=True)
+        ]
+        labels = [[*row, "other"] for row in labels]
+    items = zip(labels, *parts, strict=True)
+    return [_Bars(row, mean, low, high, has_other) for row, mean, low, high in items]
+
+
+def _draw(pictures: Array | None, bars: list[_Bars], titles: list[str], columns: int) -> Any:
     """The figure: rows of inputs, each an image above its bars."""
-    count = len(means)
+    count = len(bars)
     columns = min(count, columns)
     rows = -(-count // columns)
     heights = [2.0] if pictures is None else [1.7, 1.5]  # inches
     bands = len(heights)
-    width = max(2.3, 0.24 * len(names) + 0.5)
+    width = min(max(2.3, 0.24 * len(bars[0].names) + 0.5), 3.2)
     figure = new_figure(max(columns * width, 3.0), rows * (sum(heights) + 0.7) + 0.3)
     grid = figure.add_gridspec(rows * bands, columns, height_ratios=heights * rows)
     for item in range(count):
         row, column = divmod(item, columns)
         axes = figure.add_subplot(grid[row * bands + bands - 1, column])
-        _bars(axes, means[item], lower[item], upper[item], names, first=column == 0)
+        _draw_bars(axes, bars[item], first=column == 0)
         if pictures is not None:
             axes = figure.add_subplot(grid[row * bands, column])
             _picture(axes, pictures[item])
@@ -141,10 +175,13 @@ def _titles(distribution: PredictiveDistribution, names: list[str]) -> list[str]
     ]
 
 
-def _legend(distribution: PredictiveDistribution, columns: int) -> str:
+def _legend(distribution: PredictiveDistribution, num_classes: int, columns: int) -> str:
     """What bars, whiskers and titles are, in lines that fit under so many columns."""
-    parts = [f"bars: mean of T = {distribution.num_samples} networks"]
-    if distribution.keeps_samples:
+    draws = distribution.num_samples
+    parts = ["bars: one network" if draws == 1 else f"bars: mean of T = {draws} networks"]
+    if num_classes > ALL_CLASSES:
+        parts[0] += f", the {MOST_PROBABLE} most probable of {num_classes:,} classes"
+    if distribution.keeps_samples and draws > 1:
         parts.append("whiskers: their central 90 %")
     parts.append("entropy and mutual information (MI) in nats")
     return ("; " if columns > 2 else "\n").join(parts)
@@ -154,12 +191,20 @@ def _pictures(images: Any, count: int) -> Array:
     pictures = np.asarray(images)
     if pictures.ndim == 4 and pictures.shape[-1] == 1:
         pictures = pictures[..., 0]
-    if len(pictures) != count or not (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[-1] == 3)):
+    of_one_channel = pictures.ndim == 3
+    if not (of_one_channel or (pictures.ndim == 4 and pictures.shape[-1] == 3)) or len(pictures) != count:
         raise ValueError(
             f"expected {count} images (N, height, width) or (N, height, width, 1 or 3), "
             f"received: images.shape={np.shape(images)}"
         )
-    return pictures if pictures.dtype == np.uint8 else np.clip(pictures.astype(np.float32), 0.0, 1.0)
+    if pictures.dtype == np.uint8:
+        return pictures
+    if pictures.dtype.kind not in "biuf" or not ((pictures >= 0) & (pictures <= 1)).all():
+        received = f"dtype {pictures.dtype}"
+        if pictures.dtype.kind in "biuf":
+            received += f" with values from {pictures.min()} to {pictures.max()}"
+        raise ValueError(f"expected images of floats in [0, 1] or of uint8, received: images of {received}")
+    return pictures.astype(np.float32)
 
 
 def _picture(axes: Any, picture: Array) -> None:
@@ -175,14 +220,19 @@ def _picture(axes: Any, picture: Array) -> None:
         spine.set_visible(False)
 
 
-def _bars(axes: Any, mean: Array, lower: Array, upper: Array, names: list[str], first: bool) -> None:
+def _draw_bars(axes: Any, bars: _Bars, first: bool) -> None:
+    names = bars.names
     places = np.arange(len(names))
-    colours = [BLUE if index == mean.argmax() else SKY for index in places]
-    axes.bar(places, mean, width=0.8, color=colours)
-    if (upper > lower).any():
-        axes.vlines(places, lower, upper, color="#222222", linewidth=1.3)
-    long_names = max(len(name) for name in names) > 2
-    axes.set_xticks(places, names, rotation=90 if long_names else 0, fontsize=9 if len(names) > 6 else 10)
+    colours = [SKY] * len(names)
+    colours[int(bars.mean[: len(names) - bars.has_other].argmax())] = BLUE
+    if bars.has_other:
+        colours[-1] = GREY
+    axes.bar(places, bars.mean, width=0.8, color=colours)
+    if (bars.upper > bars.lower).any():
+        axes.vlines(places, bars.lower, bars.upper, color="#222222", linewidth=1.3)
+    longest = max(len(name) for name in names)
+    upright = longest > 2 or longest * len(names) > 24
+    axes.set_xticks(places, names, rotation=90 if upright else 0, fontsize=9 if len(names) > 6 else 10)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.7, len(names) - 0.3)
     axes.set_ylim(0.0, 1.02)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bayeskeras.likelihoods.likelihood import Array
+from bayeskeras.plotting.inputs import check_integer
 from bayeskeras.plotting.style import BLUE, SKY, VERMILLION, look, new_figure
 from bayeskeras.predictive import PredictiveDistribution
 
@@ -48,7 +49,8 @@ def regression_band(
     places = _places(x, len(distribution))
     count = len(places)
     mean = distribution.mean().reshape(count, -1)
-    if not 0 <= output < mean.shape[1]:
+    check_integer("output", output, least=0)
+    if output >= mean.shape[1]:
         raise ValueError(f"expected output below {mean.shape[1]}, received: output={output!r}")
     order = np.argsort(places, kind="stable")
     total = [bound.reshape(count, -1)[order, output] for bound in distribution.interval(level)]
@@ -78,5 +80,8 @@ def _places(x: Any, count: int) -> Array:
     """The inputs `(N,)`, or their positions."""
     places = np.arange(count, dtype=np.float64) if x is None else np.asarray(x, dtype=np.float64)
     if places.shape not in ((count,), (count, 1)) or not np.isfinite(places).all():
-        raise ValueError(f"expected x to be ({count},) finite numbers, received: x.shape={places.shape}")
+        raise ValueError(
+            f"expected x to be ({count},) finite numbers, received: x of shape {places.shape} with "
+            f"{np.count_nonzero(~np.isfinite(places))} NaN or infinite"
+        )
     return places.reshape(-1)

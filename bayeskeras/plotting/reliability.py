@@ -31,6 +31,16 @@ def reliability(
 
     Raises:
         ValueError: as `metrics.reliability_curve`.
+
+    Example:
+        ```python
+        import numpy as np
+        from bayeskeras import PredictiveDistribution, plotting
+
+        generator = np.random.default_rng(0)
+        distribution = PredictiveDistribution("categorical", {"logits": generator.normal(size=(20, 500, 3))})
+        plotting.reliability(distribution, generator.integers(0, 3, 500)).savefig("reliability.png")
+        ```
     """
     curve = reliability_curve(distribution, y, num_bins, strategy)
     error = expected_calibration_error(distribution, y, num_bins, strategy)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bayeskeras.metrics.unknown_detection import unknown_detection
+from bayeskeras.plotting.inputs import check_integer
 from bayeskeras.plotting.style import BLUE, ORANGE, look, new_figure
 
 
@@ -26,8 +27,19 @@ def score_histogram(
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: if scores are empty, NaN or of more than one axis.
+        ValueError: if scores are empty, NaN or of more than one axis, or `num_bins` is not a positive integer.
+
+    Example:
+        ```python
+        import numpy as np
+        from bayeskeras import plotting
+
+        generator = np.random.default_rng(0)
+        known, unknown = generator.exponential(0.2, 500), generator.normal(1.5, 0.4, 300)
+        plotting.score_histogram(known, unknown, log_scale=True).savefig("scores.png")
+        ```
     """
+    check_integer("num_bins", num_bins)
     scores = unknown_detection(known, unknown)
     known, unknown = np.asarray(known, dtype=np.float64), np.asarray(unknown, dtype=np.float64)
     edges = np.histogram_bin_edges(np.concatenate([known, unknown]), bins=num_bins)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bayeskeras.layers import SparseVariationalDropout
-from bayeskeras.layers.draws import outermost
+from bayeskeras.layers.names import named
+from bayeskeras.plotting.inputs import check_one_network
 from bayeskeras.plotting.style import BLUE, LIGHT_GREY, look, new_figure
 
 
@@ -25,7 +26,7 @@ def sparsity(model: Any) -> Any:
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: if the model has no such layer, or numbers are wrong.
+        ValueError: if the model has no such layer or is an ensemble, or numbers are wrong.
 
     Example:
         ```python
@@ -40,10 +41,10 @@ def sparsity(model: Any) -> Any:
     kept, total = (np.array(numbers) for numbers in zip(*counts.values(), strict=True))
     places = np.arange(len(counts))
     with look():
-        figure = new_figure(7.0, 1.3 + 0.42 * len(counts))
+        figure = new_figure(7.0, 1.6 + 0.42 * len(counts))
         axes = figure.add_subplot()
-        axes.barh(places, 100.0, 0.62, color=LIGHT_GREY, label="pruned")
-        axes.barh(places, 100.0 * kept / total, 0.62, color=BLUE, label="kept")
+        all_bars = axes.barh(places, 100.0, 0.62, color=LIGHT_GREY, label="pruned")
+        some_bars = axes.barh(places, 100.0 * kept / total, 0.62, color=BLUE, label="kept")
         for place, some, all_ in zip(places, kept, total, strict=True):
             text = f"{100.0 * some / all_:.3g} %:  {some:,} of {all_:,}"
             axes.text(102.0, place, text, va="center", ha="left", fontsize=10)
@@ -53,17 +54,19 @@ def sparsity(model: Any) -> Any:
         axes.set(xlabel="weights kept, %", xlim=(0, 100))
         ratio = "all pruned" if kept.sum() == 0 else f"compression {_ratio(total.sum() / kept.sum())}"
         axes.set_title(f"{ratio}  ({kept.sum():,} of {total.sum():,} weights kept)")
+        figure.legend(handles=[some_bars, all_bars], loc="outside upper center", ncols=2)
     return figure
 
 
 def _counts(model: Any) -> dict[str, tuple[int, int]]:
     """Numbers of weights kept and of all weights, by layer."""
-    layers = outermost(model, SparseVariationalDropout) if hasattr(model, "_flatten_layers") else []
+    check_one_network(model)
+    layers = named(model, SparseVariationalDropout) if hasattr(model, "_flatten_layers") else {}
     if not layers:
         raise ValueError(
             f"expected a model with SparseVariationalDropout layers or numbers of weights, received: model={model!r}"
         )
-    return {layer.name: layer.weight_counts() for layer in layers}
+    return {name: layer.weight_counts() for name, layer in layers.items()}
 
 
 def _checked(numbers: Mapping[Any, Any]) -> dict[str, tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,8 @@ LIGHT_GREY = "#D9D9D9"
 
 #: Colours of several methods or models, in order.
 SERIES = (BLUE, ORANGE, VERMILLION, SKY, GREEN, PURPLE, "#222222")
+
+_NOT_INTERACTIVE = ("agg", "pdf", "svg", "ps", "cairo")
 
 _SETTINGS: Any = {
     "font.size": 11,
@@ -58,14 +60,23 @@ def colours(count: int) -> list[Any]:
     return [scale(index / (count - 1)) for index in range(count)]
 
 
+def legend_columns(names: Collection[str], width: float) -> int:
+    """Columns of a legend that is no wider than a figure of `width` inches."""
+    longest = max(len(name) for name in names)
+    rows = -(-sum(len(name) + 7 for name in names) // int(11 * width))
+    return max(1, min(-(-len(names) // rows), int(11 * width) // (longest + 7)))
+
+
 def new_figure(width: float, height: float) -> Any:
     """A figure of `width` x `height` inches.
 
     Where the user works with an interactive pyplot, it belongs to pyplot, so that `plt.show()` shows it;
-    elsewhere it is a bare `Figure`, which opens no window and is freed like any object.
+    elsewhere it is a bare `Figure`, which opens no window and is freed like any object. So it is with the inline
+    backends of notebooks, which would show it twice: as what a cell returns, and as an open figure.
     """
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None and pyplot.get_backend().lower() not in ("agg", "pdf", "svg", "ps", "cairo"):
+    backend = "agg" if pyplot is None else pyplot.get_backend().lower()
+    if pyplot is not None and backend not in _NOT_INTERACTIVE and "inline" not in backend:
         return pyplot.figure(figsize=(width, height), layout="constrained")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,5 +1,7 @@
 """Filter experiment, dropout rates and sparsity: what is drawn are the numbers."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -33,20 +35,21 @@ def network() -> keras.Model:
 
 
 def test_accuracy_versus_kept_draws_the_curves() -> None:
+    methods = {name: METHODS[name] for name in ("five", "many")}
     scores = ["confidence", "total_stddev"]
-    figure = plotting.accuracy_versus_kept(METHODS, Y, scores, smallest_share=0.1)
+    figure = plotting.accuracy_versus_kept(methods, Y, scores, smallest_share=0.1)
     assert [axes.get_title() for axes in figure.axes] == ["confidence", "total standard deviation"]
     for axes, score in zip(figure.axes, scores, strict=True):
         lines = axes.get_lines()
-        assert [line.get_label() for line in lines] == list(METHODS)
-        for line, method in zip(lines, METHODS.values(), strict=True):
+        assert [line.get_label() for line in lines] == list(methods)
+        for line, method in zip(lines, methods.values(), strict=True):
             curve = metrics.accuracy_versus_kept(method, Y, score)
             np.testing.assert_array_equal(line.get_xdata(), curve.count[19:])
             np.testing.assert_array_equal(line.get_ydata(), curve.accuracy[19:])
             bottom, top = axes.get_ylim()
             assert bottom < line.get_ydata().min() and line.get_ydata().max() < top
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == list(METHODS)
+    assert [text.get_text() for text in legend.get_texts()] == list(methods)
     figure.canvas.draw()
 
 
@@ -71,8 +74,8 @@ def test_dropout_rates_of_a_model() -> None:
     model = bk.bayesianize(network(), bk.posteriors.MCDropout(rate=0.3), likelihood="categorical")
     figure = plotting.dropout_rates(model)
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == list(model.rates())
-    np.testing.assert_allclose([bar.get_height() for bar in axes.patches], 0.3)
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(model.rates())
+    np.testing.assert_allclose([bar.get_width() for bar in axes.patches], 0.3)
     assert {text.get_text() for text in axes.texts} == {"0.30"}
     assert not figure.legends
 
@@ -81,25 +84,36 @@ def test_dropout_rates_side_by_side() -> None:
     rates = {"before": {"a": 0.1, "b": 0.2, "c": 0.012}, "after": {"c": 0.5, "a": 0.4}}
     figure = plotting.dropout_rates(rates)
     axes = figure.axes[0]
-    layers = [label.get_text() for label in axes.get_xticklabels()]
+    layers = [label.get_text() for label in axes.get_yticklabels()]
     assert layers == ["a", "b", "c"]
     drawn = {}
     for container in axes.containers:
         for bar in container:
-            centre = bar.get_x() + bar.get_width() / 2
-            drawn[container.get_label(), layers[round(centre)]] = bar.get_height()
+            centre = bar.get_y() + bar.get_height() / 2
+            drawn[container.get_label(), layers[round(centre)]] = bar.get_width()
     assert drawn == {(name, layer): rate for name, model in rates.items() for layer, rate in model.items()}
-    edges = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches)
+    edges = sorted((bar.get_y(), bar.get_y() + bar.get_height()) for bar in axes.patches)
     assert all(left[1] <= right[0] for left, right in zip(edges, edges[1:], strict=False))  # No overlap.
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["before", "after"]
-    assert axes.get_ylim()[1] > 0.5
+    assert axes.get_xlim()[1] > 0.5
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # The first layer is on top.
     figure.canvas.draw()
 
 
 def test_dropout_rates_of_many_epochs_have_many_colours() -> None:
-    axes = plotting.dropout_rates({f"epoch {e}": {"a": 0.01 * (e + 1)} for e in range(12)}).axes[0]
+    figure = plotting.dropout_rates({f"epoch {e}": {"a": 0.01 * (e + 1)} for e in range(12)})
+    axes = figure.axes[0]
     assert len({bar.get_facecolor() for bar in axes.patches}) == 12
     assert not axes.texts
+    figure.canvas.draw()
+    assert figure.legends[0].get_window_extent().width < figure.bbox.width
+
+
+def test_dropout_rates_of_many_layers_grow_downwards() -> None:
+    few, many = (
+        plotting.dropout_rates({f"convolution_{i}": 0.1 for i in range(n)}).get_size_inches() for n in (3, 16)
+    )
+    assert many[0] == few[0] < 8.0 and few[1] < many[1] < 10.0
 
 
 def test_sparsity_of_a_model() -> None:
@@ -115,6 +129,7 @@ def test_sparsity_of_a_model() -> None:
     np.testing.assert_allclose([bar.get_width() for bar in kept], [62.5, 100.0])
     assert [text.get_text() for text in axes.texts] == ["62.5 %:  30 of 48", "100 %:  24 of 24"]
     assert axes.get_title() == "compression 1.3x  (54 of 72 weights kept)"
+    assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == ["kept", "pruned"]
     model.prune()
     assert int(np.count_nonzero(ops.convert_to_numpy(hidden.kernels[0]))) == 30
     assert [label.get_text() for label in axes.get_yticklabels()] == ["hidden", "logits"]
@@ -128,6 +143,66 @@ def test_sparsity_of_numbers() -> None:
     assert "all pruned" in plotting.sparsity({"dense": (0, 10)}).axes[0].get_title()
 
 
+def test_layers_of_the_same_name_are_told_apart() -> None:
+    def block(name: str) -> keras.Model:
+        return keras.Sequential([keras.layers.Dense(4, name="d")], name=name)
+
+    network = keras.Sequential(
+        [keras.Input((4,)), block("block_a"), block("block_b"), keras.layers.Dense(3, name="logits")]
+    )
+    sparse = bk.bayesianize(network, "sparse_variational_dropout", likelihood="categorical")
+    names = ["block_a/d", "block_b/d", "logits"]
+    assert list(sparse.sparsity()) == list(sparse.prune()) == names
+    axes = plotting.sparsity(sparse).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    assert "of 44 weights kept" in axes.get_title()
+    dropout = bk.bayesianize(network, bk.posteriors.MCDropout(rate=0.3), likelihood="categorical")
+    assert dropout.rates() == dict.fromkeys(names, 0.3)
+    assert len(plotting.dropout_rates(dropout).axes[0].patches) == 3
+
+
+class Twins(keras.layers.Layer):
+    """Two layers of one name in one place."""
+
+    def __init__(self) -> None:
+        super().__init__(name="twins")
+        self.first = bk.layers.MCDropout(0.1, name="d")
+        self.second = bk.layers.MCDropout(0.2, name="d")
+
+    def call(self, inputs: Any) -> Any:
+        return self.second(self.first(inputs))
+
+
+def test_names_are_unique_even_in_one_place() -> None:
+    inputs = keras.Input((4,))
+    outputs = bk.layers.MCDropout(0.3, name="d")(Twins()(inputs))
+    rates = bk.BayesianModel(inputs, outputs, likelihood="categorical").rates()
+    assert rates == pytest.approx({"twins/d": 0.1, "twins/d (2)": 0.2, "d": 0.3})
+    assert list(rates) == ["twins/d", "twins/d (2)", "d"]  # In the order of the model.
+
+
+@pytest.mark.parametrize("plot", [plotting.sparsity, plotting.dropout_rates])
+def test_of_an_ensemble_one_member_is_to_be_chosen(plot: Any) -> None:
+    posterior = bk.posteriors.DeepEnsemble(size=2, member="sparse_variational_dropout")
+    ensemble = bk.bayesianize(network(), posterior, likelihood="categorical")
+    with pytest.raises(ValueError, match=r"expected one network.*ensemble\.members\[0\].*received: "):
+        plot(ensemble)
+    plotting.sparsity(ensemble.members[0])
+
+
+def test_methods_without_draws_have_no_curve_for_scores_that_need_them() -> None:
+    logits = GENERATOR.normal(size=(1, 200, 3))
+    point = PredictiveDistribution("categorical", {"logits": np.broadcast_to(logits, (50, 200, 3))})
+    methods = {"one": METHODS["one"], "map": point, "five": METHODS["five"]}
+    figure = plotting.accuracy_versus_kept(methods, Y, ["mutual_information", "entropy"])
+    drawn = [{line.get_label(): line.get_color() for line in axes.get_lines()} for axes in figure.axes]
+    assert [list(lines) for lines in drawn] == [["five"], ["one", "map", "five"]]
+    assert drawn[0]["five"] == drawn[1]["five"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "map", "five"]
+    with pytest.raises(ValueError, match="expected a method whose draws differ for score='total_stddev'"):
+        plotting.accuracy_versus_kept(METHODS["one"], Y, "total_stddev")
+
+
 def test_score_histogram_on_a_logarithmic_axis() -> None:
     known, unknown = GENERATOR.exponential(0.1, 500), GENERATOR.normal(2.0, 0.3, 100)
     axes = plotting.score_histogram(known, unknown, log_scale=True).axes[0]
@@ -136,6 +211,7 @@ def test_score_histogram_on_a_logarithmic_axis() -> None:
 
 
 def test_bad_input() -> None:
+    word: Any = "a"
     curve = metrics.accuracy_versus_kept(METHODS["one"], Y)
     plain = bk.bayesianize(network(), "map", likelihood="categorical")
     for call in (
@@ -145,6 +221,7 @@ def test_bad_input() -> None:
         lambda: plotting.accuracy_versus_kept(METHODS, Y, "doubt"),
         lambda: plotting.accuracy_versus_kept({**METHODS, "curve": curve}, Y),
         lambda: plotting.accuracy_versus_kept(METHODS, Y, smallest_share=1.0),
+        lambda: plotting.accuracy_versus_kept(METHODS, Y, smallest_share=word),
         lambda: plotting.accuracy_versus_kept(METHODS, Y[:5]),
         lambda: plotting.dropout_rates({}),
         lambda: plotting.dropout_rates(plain),
