@@ -16,7 +16,12 @@ class KLWarmUp(keras.callbacks.Callback):
     `delay` epochs and then rises by `1 / epochs` each, to 1. While it is below
     `kl_weight` the loss is not the ELBO: a departure that helps networks to fit before the prior prunes them
     (Soenderby et al. 2016, "Ladder variational autoencoders"). It depends on the epoch alone, so a training
-    that resumes goes on where it was.
+    that resumes (with `initial_epoch`) goes on where it was.
+
+    Every other call of `fit` starts at epoch 0 again: several calls of one epoch all train with the weight of the
+    first one, and a second long training starts with the small weight again. So it is with the warm-up that a
+    posterior brings (`kl_warm_up`, a share of the epochs of one `fit`); of a single epoch its rise rounds to none,
+    and the whole weight acts from the start.
 
     Args:
         epochs: number of epochs of the rise, at least 1.

@@ -1,5 +1,6 @@
 """Wrappers and layers that make a network stochastic."""
 
+from bayeskeras.layers.after_dropout import AfterDropout
 from bayeskeras.layers.concrete_dropout import ConcreteDropout
 from bayeskeras.layers.gaussian_dropout import GaussianDropout
 from bayeskeras.layers.input_dropout import InputDropout
@@ -14,6 +15,7 @@ from bayeskeras.layers.weight_posterior import WeightPosterior
 
 __all__ = [
     "MAP",
+    "AfterDropout",
     "ConcreteDropout",
     "GaussianDropout",
     "InputDropout",

@@ -11,6 +11,7 @@ from keras import ops
 from bayeskeras.layers.input_dropout import InputDropout
 from bayeskeras.layers.kinds import has_steps, input_channels
 from bayeskeras.layers.noise import MultiplicativeNoise, Tensor, expected_cost_of_dropout
+from bayeskeras.precision import at_least_float32
 from bayeskeras.priors import Prior
 from bayeskeras.priors.prior import is_number
 
@@ -178,6 +179,6 @@ class _ConcreteNoise(MultiplicativeNoise):
 
     def kl_divergence_of(self, index: int) -> Tensor:
         """`-K H(p)`, in nats."""
-        logit = self.rate_logit.value
+        logit = at_least_float32(self.rate_logit.value)
         rate = ops.sigmoid(logit)
         return -self.num_units * (rate * ops.softplus(-logit) + (1.0 - rate) * ops.softplus(logit))

@@ -11,6 +11,7 @@ from keras import ops
 
 from bayeskeras import random
 from bayeskeras.layers.noise import MultiplicativeNoise, Tensor
+from bayeskeras.precision import at_least_float32
 from bayeskeras.priors import Prior
 from bayeskeras.priors.log_uniform import log_uniform_divergence
 from bayeskeras.priors.prior import is_number
@@ -118,7 +119,7 @@ class GaussianDropout(MultiplicativeNoise):
     def kl_divergence_of(self, index: int) -> Tensor:
         """KL divergence of the noise of all units, in nats."""
         assert self._log_alpha is not None
-        per_unit = log_uniform_divergence(self._log_alpha.value)
+        per_unit = log_uniform_divergence(at_least_float32(self._log_alpha.value))
         return ops.sum(per_unit) * (self.num_units / math.prod(self._log_alpha.shape))
 
     def get_config(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from bayeskeras.layers.gaussian_dropout import GaussianDropout
 from bayeskeras.layers.kinds import channel_axes, takes_ids
 from bayeskeras.layers.noise import MultiplicativeNoise
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior, refuse_learned_scale
+from bayeskeras.precision import at_least_float32
 from bayeskeras.priors.prior import is_number
 
 #: Default of `length_scale`, that of the experiments of Gal and Ghahramani (2016).
@@ -141,7 +142,8 @@ class InputDropout(WeightPosterior, Stochastic):
     def kl_divergence_of(self, index: int) -> Tensor:
         """`E[-log prior(z W)]` of one kernel, or the KL divergence of the noise."""
         if index < len(self.kernels):
-            return self.dropout.expected_cost(self._priors[index], self.kernels[index].value)
+            kernel = at_least_float32(self.kernels[index].value)
+            return self.dropout.expected_cost(self._priors[index], kernel)
         return self.dropout.kl_divergence_of(index - len(self.kernels))
 
     @property

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior, refuse_learned_scale
+from bayeskeras.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
@@ -48,4 +49,4 @@ class MAP(WeightPosterior):
 
     def kl_divergence_of(self, index: int) -> Tensor:
         """`-sum log prior` of one kernel."""
-        return -ops.sum(self._priors[index].log_prob(self.kernels[index].value))
+        return -ops.sum(self._priors[index].log_prob(at_least_float32(self.kernels[index].value)))

@@ -12,6 +12,7 @@ from bayeskeras.layers.input_dropout import dropout_prior
 from bayeskeras.layers.noise import checked_rate, expected_cost_of_dropout
 from bayeskeras.layers.rerun import rerun
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
+from bayeskeras.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
@@ -74,7 +75,8 @@ class MCDropConnect(WeightPosterior, Stochastic):
 
     def kl_divergence_of(self, index: int) -> Tensor:
         """`E[-log prior(z w)]` of one kernel."""
-        return expected_cost_of_dropout(self._priors[index], self.kernels[index].value, 1.0 - self.rate)
+        kernel = at_least_float32(self.kernels[index].value)
+        return expected_cost_of_dropout(self._priors[index], kernel, 1.0 - self.rate)
 
     @property
     def drawn_variables(self) -> list[keras.Variable]:

@@ -13,6 +13,7 @@ from bayeskeras.layers.draws import Draw, Stochastic
 from bayeskeras.layers.kinds import LinearKind, linear_kind
 from bayeskeras.layers.rerun import rerun
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
+from bayeskeras.precision import at_least_float32
 from bayeskeras.priors.prior import is_number
 
 ESTIMATORS = ("auto", "weight", "local", "flipout")
@@ -144,7 +145,9 @@ class MeanField(WeightPosterior, Stochastic):
     def kl_divergence_of(self, index: int) -> Tensor:
         """KL divergence between posterior and prior of one kernel, in nats."""
         return self._priors[index].kl_divergence(
-            self.kernels[index].value, self._log_stddevs[index].value, self.seed_generator
+            at_least_float32(self.kernels[index].value),
+            at_least_float32(self._log_stddevs[index].value),
+            self.seed_generator,
         )
 
     @property
@@ -243,6 +246,7 @@ class MeanField(WeightPosterior, Stochastic):
 
         The squares of both leave the range of float16 sooner than they do themselves.
         """
+        stddevs = [at_least_float32(stddev) for stddev in stddevs]
         if kind.input_axes is not None:
             inputs = ops.cast(ops.convert_to_tensor(inputs), "float32")
             reach = ops.stop_gradient(ops.maximum(ops.max(ops.abs(inputs)), _TINY))

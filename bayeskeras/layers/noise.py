@@ -203,4 +203,5 @@ def expected_cost_of_dropout(prior: Prior, kernel: Tensor, keep: Any) -> Tensor:
         kernel: its values.
         keep: probability of keeping a unit, number or scalar tensor.
     """
+    keep = ops.convert_to_tensor(keep, kernel.dtype)
     return -keep * ops.sum(prior.relative_log_prob(kernel / keep))

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 from keras import tree
-from keras.src.backend.common.variables import AutocastScope
+from keras.src.backend.common import global_state
 
 Tensor = Any
 _MISSING = object()
@@ -65,9 +65,16 @@ def recurrent_states(layer: keras.layers.Layer) -> list[keras.Variable]:
     return [state for part in recurrent for state in tree.flatten(part.states)]
 
 
-def full_precision() -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
     """A scope in which variables are read in their own type, whatever the layers around compute in."""
-    return AutocastScope(None)
+    # Not Keras' AutocastScope(None), in which `Variable.dtype` is floatx for variables of all types.
+    before = global_state.get_global_attribute("autocast_scope")
+    global_state.set_global_attribute("autocast_scope", None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("autocast_scope", before)
 
 
 @contextlib.contextmanager

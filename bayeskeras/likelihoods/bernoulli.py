@@ -15,11 +15,11 @@ from bayeskeras.likelihoods.likelihood import (
     Array,
     Likelihood,
     Tensor,
-    at_least_float32,
     in_float32,
     in_float64,
     sum_per_example,
 )
+from bayeskeras.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.likelihoods")

@@ -17,13 +17,13 @@ from bayeskeras.likelihoods.likelihood import (
     Shape,
     Tensor,
     as_numbers,
-    at_least_float32,
     in_float32,
     in_float64,
     matches,
     show,
     sum_per_example,
 )
+from bayeskeras.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.likelihoods")

@@ -186,14 +186,6 @@ class Likelihood(keras.layers.Layer):
         return y
 
 
-def at_least_float32(tensor: Tensor) -> Tensor:
-    """`tensor` in float32, or as it is if it is float64."""
-    tensor = ops.convert_to_tensor(tensor)
-    return (
-        tensor if keras.backend.standardize_dtype(tensor.dtype) == "float64" else ops.cast(tensor, "float32")
-    )
-
-
 def sum_per_example(values: Tensor, weights: Tensor | None = None) -> Tensor:
     """Sum of `values` `(batch, ...)`, times `weights` of their first axes, over all axes but the first."""
     if weights is not None:

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from bayeskeras.likelihoods.likelihood import Likelihood, Shape, Tensor, at_least_float32
+from bayeskeras.likelihoods.likelihood import Likelihood, Shape, Tensor
+from bayeskeras.precision import at_least_float32
 
 #: Smallest scale of a head that predicts it, in units of the labels: it bounds the density.
 SCALE_FLOOR = 1e-3

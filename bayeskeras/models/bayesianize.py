@@ -29,7 +29,7 @@ def bayesianize(
 
     Layers with kernels are replaced by wrappers, in nested models too. A final softmax or sigmoid of a
     classification is removed, as outputs are logits, and so are the kernel regularisers of converted layers,
-    whose place the prior takes.
+    whose place the prior takes (under a posterior without a prior of weights, Gaussian dropout, they stay).
     What was done is in `conversion` of the new model. With the posterior `"deep_ensemble"` the new model is a
     `DeepEnsemble`, whose members have initial weights of their own in place of the trained ones.
 

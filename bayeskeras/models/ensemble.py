@@ -14,13 +14,13 @@ import numpy as np
 from keras import ops, tree
 
 from bayeskeras.likelihoods import Likelihood
-from bayeskeras.likelihoods.likelihood import at_least_float32
 from bayeskeras.models import preset_folder
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.examples import check_inputs, is_arrays, to_arrays
 from bayeskeras.models.members import Source, make_members
 from bayeskeras.models.predict import check_positive_integer, evaluate, predict
 from bayeskeras.models.prediction import PredictionEngine
+from bayeskeras.precision import at_least_float32
 from bayeskeras.predictive import PredictiveDistribution
 
 Array = np.ndarray

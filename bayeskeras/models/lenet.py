@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.bayesianize import bayesianize
+from bayeskeras.models.sizes import are_sizes, is_size
 
 
 def LeNet(
-    input_shape: tuple[int, int, int] = (28, 28, 1),
+    input_shape: Sequence[int] = (28, 28, 1),
     num_classes: int = 10,
     posterior: Any = "mean_field",
     name: str = "lenet",
@@ -49,25 +51,25 @@ def LeNet(
     layers = keras.layers
     network = keras.Sequential(
         [
-            keras.Input(input_shape),
+            keras.Input(tuple(map(int, input_shape))),
             layers.Conv2D(20, 5, activation="relu", name="convolution_1"),
             layers.MaxPooling2D(name="pooling_1"),
             layers.Conv2D(50, 5, activation="relu", name="convolution_2"),
             layers.MaxPooling2D(name="pooling_2"),
             layers.Flatten(name="flatten"),
             layers.Dense(500, activation="relu", name="dense"),
-            layers.Dense(num_classes, name="logits"),
+            layers.Dense(int(num_classes), name="logits"),
         ],
         name=name,
     )
     return bayesianize(network, posterior, likelihood="categorical", image_input=True)
 
 
-def _check(input_shape: tuple[int, ...], num_classes: int) -> None:
-    if len(input_shape) != 3 or None in input_shape or min(input_shape[:2]) < 16:
+def _check(input_shape: Sequence[int], num_classes: int) -> None:
+    if not are_sizes(input_shape) or len(input_shape) != 3 or min(input_shape[:2]) < 16:
         raise ValueError(
             "LeNet: expected input_shape (height, width, channels) of at least 16 x 16, "
-            f"received: input_shape={input_shape}"
+            f"received: input_shape={input_shape!r}"
         )
-    if num_classes < 2:
-        raise ValueError(f"LeNet: expected num_classes >= 2, received: num_classes={num_classes}")
+    if not is_size(num_classes, least=2):
+        raise ValueError(f"LeNet: expected num_classes >= 2, received: num_classes={num_classes!r}")

@@ -10,10 +10,11 @@ import keras
 from bayeskeras import likelihoods
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.bayesianize import bayesianize
+from bayeskeras.models.sizes import are_sizes, is_size
 
 
 def MLP(
-    input_shape: tuple[int, ...] = (28, 28, 1),
+    input_shape: Sequence[int] = (28, 28, 1),
     num_classes: int = 10,
     units: Sequence[int] = (300, 100),
     posterior: Any = "mean_field",
@@ -50,17 +51,18 @@ def MLP(
         )
         ```
     """
-    if num_classes < 1 or any(size < 1 for size in units):
+    if not (is_size(num_classes) and are_sizes(units) and are_sizes(input_shape) and input_shape):
         raise ValueError(
-            f"MLP: expected positive sizes, received: num_classes={num_classes}, units={tuple(units)}"
+            "MLP: expected positive sizes in input_shape and units, and num_classes >= 1, "
+            f"received: input_shape={input_shape!r}, num_classes={num_classes!r}, units={units!r}"
         )
     likelihood = likelihoods.get(likelihood)
-    network = keras.Sequential([keras.Input(input_shape)], name=name)
+    network = keras.Sequential([keras.Input(tuple(map(int, input_shape)))], name=name)
     if len(input_shape) > 1:
         network.add(keras.layers.Flatten(name="flatten"))
     for index, size in enumerate(units, start=1):
-        network.add(keras.layers.Dense(size, activation=activation, name=f"dense_{index}"))
-    network.add(keras.layers.Dense(num_classes * likelihood.outputs_per_label, name="outputs"))
+        network.add(keras.layers.Dense(int(size), activation=activation, name=f"dense_{index}"))
+    network.add(keras.layers.Dense(int(num_classes) * likelihood.outputs_per_label, name="outputs"))
     return bayesianize(
         network,
         posterior,

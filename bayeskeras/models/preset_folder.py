@@ -15,7 +15,9 @@ import keras
 import numpy as np
 
 from bayeskeras._version import __version__
+from bayeskeras.layers.draws import outermost
 from bayeskeras.models import sparse_arrays
+from bayeskeras.posteriors.conversion import WITH_VOCABULARY
 
 if TYPE_CHECKING:
     from bayeskeras.models.bayesian_model import BayesianModel
@@ -41,6 +43,9 @@ def find(preset: str | Path) -> Path:
     Args:
         preset: a built-in name, or a folder (a `Path` is always one).
 
+    Returns:
+        The path of the folder.
+
     Raises:
         ValueError: if there is no such preset; names the nearest ones.
     """
@@ -65,7 +70,7 @@ def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> No
     """Write configuration and weights of `model`. A kill at any moment leaves the old preset or the new one.
 
     Arrays that are mostly zeros are stored sparse (see `bayeskeras.models.sparse_arrays`), so that the preset of a
-    pruned model is small.
+    pruned model is small. Vocabularies of preprocessing layers are in the configuration.
 
     Args:
         model: a `BayesianModel`.
@@ -88,6 +93,9 @@ def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> No
             "weights": {"file": WEIGHTS, "dtype": dtype, "sha256": file_digest(weights)},
             "model": serialized,
         }
+        vocabularies = _vocabularies(model)
+        if any(vocabularies):
+            config["vocabularies"] = vocabularies
         config["sha256"] = config_digest(config)
         write_text(folder / NEXT_CONFIG, json.dumps(config, indent=1) + "\n")
         os.replace(weights, folder / WEIGHTS)
@@ -97,6 +105,12 @@ def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> No
 def load(preset: str | Path) -> BayesianModel:
     """The model of a preset, after its files were checked against the digests in its configuration.
 
+    Args:
+        preset: a built-in name or a folder.
+
+    Returns:
+        The `BayesianModel` or ensemble, not compiled.
+
     Raises:
         ValueError: if the preset is unknown, or a file is missing, truncated or edited.
     """
@@ -104,11 +118,18 @@ def load(preset: str | Path) -> BayesianModel:
     config = read_config(folder)
     model = keras.saving.deserialize_keras_object(config["model"], safe_mode=True)
     _load_weights(model, folder / WEIGHTS)
+    _load_vocabularies(model, config.get("vocabularies", []))
     return model
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The configuration of the weights in a folder, after both were checked.
+
+    Args:
+        folder: of a preset.
+
+    Returns:
+        The contents of its `config.json`.
 
     Raises:
         ValueError: if a file is missing, truncated or edited.
@@ -175,6 +196,25 @@ def _load_weights(model: BayesianModel, path: Path) -> None:
         expanded = Path(scratch) / WEIGHTS
         sparse_arrays.expand(path, expanded)
         model.load_weights(expanded)
+
+
+def _vocabularies(model: BayesianModel) -> list[dict[str, str]]:
+    """What each layer with a vocabulary writes, by the name of the file."""
+    vocabularies = []
+    for layer in outermost(model, WITH_VOCABULARY):
+        with tempfile.TemporaryDirectory(prefix="bayeskeras-") as scratch:
+            layer.save_assets(scratch)
+            files = sorted(Path(scratch).iterdir())
+            vocabularies.append({file.name: file.read_bytes().decode() for file in files})
+    return vocabularies
+
+
+def _load_vocabularies(model: BayesianModel, vocabularies: list[dict[str, str]]) -> None:
+    for layer, files in zip(outermost(model, WITH_VOCABULARY), vocabularies, strict=False):
+        with tempfile.TemporaryDirectory(prefix="bayeskeras-") as scratch:
+            for name, text in files.items():
+                (Path(scratch) / name).write_bytes(text.encode())
+            layer.load_assets(scratch)
 
 
 def _compress(path: Path, dtype: str) -> None:

@@ -9,6 +9,7 @@ import keras
 
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.bayesianize import bayesianize
+from bayeskeras.models.sizes import are_sizes, is_size
 from bayeskeras.priors.prior import is_number
 
 #: The 13 convolutions of VGG-16 (configuration D of Simonyan and Zisserman 2015).
@@ -66,7 +67,7 @@ def VGG(
     _check(input_shape, num_classes, blocks, units, width, dropout)
     layers = keras.layers
     network = keras.Sequential(
-        [keras.Input(input_shape), layers.Rescaling(2.0, -1.0, name="centre")], name=name
+        [keras.Input(tuple(map(int, input_shape))), layers.Rescaling(2.0, -1.0, name="centre")], name=name
     )
 
     def add_hidden(layer: keras.layers.Layer) -> None:
@@ -92,7 +93,7 @@ def VGG(
         add_hidden(layers.Dense(_scaled(count, width), use_bias=not batch_normalization, name=f"dense_{i}"))
         if dropout:
             network.add(layers.Dropout(dropout, name=f"dropout_{i}"))
-    network.add(layers.Dense(num_classes, name="logits"))
+    network.add(layers.Dense(int(num_classes), name="logits"))
     return bayesianize(network, posterior, likelihood="categorical", image_input=True)
 
 
@@ -108,24 +109,19 @@ def _check(
     width: float,
     dropout: float,
 ) -> None:
-    rows = isinstance(blocks, list | tuple) and all(_are_sizes(filters) and filters for filters in blocks)
-    if not rows or not blocks or not _are_sizes(units) or not is_number(width, above=0.0, below=float("inf")):
+    rows = isinstance(blocks, list | tuple) and all(are_sizes(filters) and filters for filters in blocks)
+    if not rows or not blocks or not are_sizes(units) or not is_number(width, above=0.0, below=float("inf")):
         raise ValueError(
             "VGG: expected blocks of positive numbers of filters, positive units and width > 0, "
             f"received: blocks={blocks!r}, units={units!r}, width={width!r}"
         )
     smallest = 2 ** len(blocks)
-    if not _are_sizes(input_shape) or len(input_shape) != 3 or min(input_shape[:2]) < smallest:
+    if not are_sizes(input_shape) or len(input_shape) != 3 or min(input_shape[:2]) < smallest:
         raise ValueError(
             f"VGG: expected input_shape (height, width, channels) of at least {smallest} x {smallest} for "
             f"{len(blocks)} blocks, received: input_shape={input_shape!r}"
         )
     if not is_number(dropout, below=1.0) or dropout < 0.0:
         raise ValueError(f"VGG: expected 0 <= dropout < 1, received: dropout={dropout!r}")
-    if not isinstance(num_classes, int) or num_classes < 2:
+    if not is_size(num_classes, least=2):
         raise ValueError(f"VGG: expected num_classes >= 2, received: num_classes={num_classes!r}")
-
-
-def _are_sizes(value: Any) -> bool:
-    """Whether an argument is a row of positive integers."""
-    return isinstance(value, list | tuple) and all(isinstance(size, int) and size > 0 for size in value)

@@ -11,10 +11,13 @@ import keras
 from bayeskeras.layers import MAP, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
 from bayeskeras.layers.kinds import takes_ids
+from bayeskeras.posteriors.dropped_inputs import dropped_inputs
 from bayeskeras.posteriors.output_activation import final_operation, output_activation, without_activation
 from bayeskeras.posteriors.posterior import LayerChoice, Posterior
+from bayeskeras.priors.prior import is_number
 
-_WITH_VOCABULARY = (
+#: Layers of Keras that keep a vocabulary beside their weights.
+WITH_VOCABULARY = (
     keras.layers.IntegerLookup,
     keras.layers.StringLookup,
     keras.layers.TextVectorization,
@@ -31,7 +34,8 @@ class Conversion:
     Attributes:
         model: the new functional model, without likelihood.
         converted: (layer name, class, note) of layers that got a posterior.
-        left_alone: (layer name, class, reason) of the other layers with weights.
+        left_alone: (layer name, class, reason) of the other layers with weights; with `layers="existing"` also of
+            those with dropout of another kind.
         changes: sentences on what else differs from the original model.
         removed_activation: `"softmax"` or `"sigmoid"` if the final one was removed.
     """
@@ -90,8 +94,21 @@ def convert(
         what = "dropout layers" if layers == "existing" else "layers with kernels"
         raise ValueError(
             f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the "
-            f"{what} {[layer.name for layer in convertible]}"
+            f"{what} {[layer.name for layer in convertible]}{_dropout_elsewhere(leaves, layers)}"
         )
+    rates: dict[int, float] = {}  # Of the dropout before weight layers that get a prior for it.
+    if layers == "existing" and posterior.has_prior(layers):
+        rates = dropped_inputs(model, lambda layer: id(layer) in chosen, _has_kernel)
+        rates = {
+            id(layer): rates[id(layer)]
+            for layer in leaves
+            if id(layer) in rates and posterior.takes(layer, "all")
+        }
+        if not rates:
+            raise ValueError(
+                'bayesianize: expected a weight layer behind the dropout for the prior given with layers="existing", '
+                f"received: the dropout layers {[layer.name for layer in convertible]}"
+            )
     final = final_operation(model)
     removed = output_activation(final) if to_logits else None
     pairs: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
@@ -105,12 +122,16 @@ def convert(
         if layer is final and removed:
             new = without_activation(new)
         pairs.append((layer, new))
-        if id(layer) not in chosen:
+        rate = rates.get(id(layer))
+        if rate is None and id(layer) not in chosen:
             return new
         inner = new.layer if isinstance(new, MAP) else new
-        if layers != "existing":
+        if posterior.has_prior(layers):
             _remove_kernel_regularizers(inner, report.changes)
-        wrapped, note = posterior.wrap(inner, _input_rank(layer))
+        if rate is None:
+            wrapped, note = posterior.wrap(inner, _input_rank(layer))
+        else:
+            wrapped, note = posterior.wrap_after_dropout(inner, rate)
         pairs[-1] = (layer.layer if isinstance(layer, MAP) else layer, inner)
         report.converted.append((layer.name, type(inner).__name__, note))
         wrapped.trainable = layer.trainable
@@ -130,7 +151,7 @@ def convert(
     report.left_alone = [
         (layer.name, type(layer).__name__, _reason(layer, convertible, layers))
         for layer in leaves
-        if id(layer) not in chosen and layer.weights
+        if id(layer) not in chosen | rates.keys() and (layer.weights or _keeps_dropout(layer, layers))
     ]
     return report
 
@@ -185,6 +206,8 @@ def _choose(
 
 
 def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer], layers: LayerChoice) -> str:
+    if _keeps_dropout(layer, layers):
+        return "its dropout stays off in draws"
     if any(layer is other for other in convertible):
         return "not chosen"
     if isinstance(layer, WeightPosterior | Stochastic):
@@ -193,6 +216,21 @@ def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer], la
         return "has no kernel"
     is_embedding = layers != "existing" and takes_ids(layer)
     return "takes ids, which dropout cannot drop" if is_embedding else "not chosen"
+
+
+def _keeps_dropout(layer: keras.layers.Layer, layers: LayerChoice) -> bool:
+    """Whether a layer has dropout that `"existing"` cannot make Bayesian (in a recurrent layer, say)."""
+    return layers == "existing" and any(
+        is_number(getattr(part, name, None), above=0.0)
+        for part in layer._flatten_layers()
+        if not isinstance(part, Stochastic)
+        for name in ("rate", "dropout", "recurrent_dropout")
+    )
+
+
+def _dropout_elsewhere(leaves: list[keras.layers.Layer], layers: LayerChoice) -> str:
+    names = [f"{layer.name} ({type(layer).__name__})" for layer in leaves if _keeps_dropout(layer, layers)]
+    return f"; the dropout of other layers cannot be made Bayesian: {', '.join(names)}" if names else ""
 
 
 def copy_layer(layer: keras.layers.Layer, config: dict[str, Any] | None = None) -> keras.layers.Layer:
@@ -221,11 +259,11 @@ def copy_state(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
     if old.weights:
         new.set_weights(old.get_weights())
     for part, copy in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
-        if isinstance(part, _WITH_VOCABULARY) and part is not copy:
+        if isinstance(part, WITH_VOCABULARY) and part is not copy:
             with tempfile.TemporaryDirectory() as folder:
                 part.save_assets(folder)
                 copy.load_assets(folder)
-        if copy.built and hasattr(copy, "finalize_state") and not isinstance(part, _WITH_VOCABULARY):
+        if copy.built and hasattr(copy, "finalize_state") and not isinstance(part, WITH_VOCABULARY):
             copy.finalize_state()
 
 

@@ -16,6 +16,7 @@ class GaussianDropout(Posterior):
     """Variational dropout (Kingma et al. 2015): `N(1, alpha)` noise on the inputs of weight layers.
 
     Each weight layer becomes a `bayeskeras.layers.InputDropout` with a `bayeskeras.layers.GaussianDropout`.
+    The weights themselves have no prior: their regularisers stay.
 
     Args:
         alpha: variance of the noise, or its starting value if it is learned.
@@ -42,6 +43,10 @@ class GaussianDropout(Posterior):
     def takes(self, layer: keras.layers.Layer, layers: LayerChoice) -> bool:
         """Layers with a kernel whose inputs are numbers."""
         return takes_dropout(layer) and super().takes(layer, layers)
+
+    def has_prior(self, layers: LayerChoice) -> bool:
+        """No: the log-uniform prior is one of the scales of the noise."""
+        return False
 
     def _dropout(self, layer: keras.layers.Layer, input_rank: int) -> layers.GaussianDropout:
         shape = dropout_shape(layer, input_rank)

@@ -11,8 +11,12 @@ from bayeskeras.layers.input_dropout import dropout_prior
 from bayeskeras.layers.kinds import input_channels
 from bayeskeras.posteriors.dropout import dropout_shape, takes_dropout
 from bayeskeras.posteriors.posterior import LayerChoice, Posterior, checked_choice
+from bayeskeras.priors import Prior
 
 _SPATIAL = (keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D)
+#: Default of `rate`.
+RATE = 0.5
+
 _EXISTING = (keras.layers.Dropout, *_SPATIAL, keras.layers.GaussianDropout)
 
 
@@ -22,15 +26,18 @@ class MCDropout(Posterior):
 
     With `layers="existing"` the dropout layers that a model has (`keras.layers.Dropout`, `SpatialDropout1D` to `3D`,
     `GaussianDropout`) become Bayesian with the rates that they have; weights and their regularisers stay as they
-    are. Otherwise weight layers get dropout on their inputs (`bayeskeras.layers.InputDropout`), and the L2
-    regularisation that follows from the KL condition.
+    are, unless `length_scale` or `prior` is given: the weight layers behind the dropout (pooling, activations and
+    other layers without kernels in between do not count) then get this prior in place of their regularisers
+    (`bayeskeras.layers.AfterDropout`). Otherwise weight layers get dropout on their inputs
+    (`bayeskeras.layers.InputDropout`), and the L2 regularisation that follows from the KL condition.
 
     Args:
-        rate: probability of dropping a unit; not used with `layers="existing"`.
+        rate: probability of dropping a unit; with `layers="existing"` each layer has its own.
         layers: `"all"` weight layers (inputs of the network are dropped too), `"hidden"` (all but the first),
             `"last"`, or `"existing"`.
-        spatial: whether convolutions drop whole channels (`SpatialMCDropout`).
-        length_scale: l of the prior `N(0, 1 / l^2)`, in units of 1 / weights; default: 0.01.
+        spatial: whether convolutions drop whole channels (`SpatialMCDropout`); not with `layers="existing"`.
+        length_scale: l of the prior `N(0, 1 / l^2)`, in units of 1 / weights; default: 0.01, with
+            `layers="existing"` no prior.
         prior: another prior in its place, see `bayeskeras.priors.get`.
 
     Example:
@@ -53,7 +60,7 @@ class MCDropout(Posterior):
 
     def __init__(
         self,
-        rate: float = 0.5,
+        rate: float = RATE,
         layers: str = "all",
         spatial: bool = False,
         length_scale: float | None = None,
@@ -64,12 +71,16 @@ class MCDropout(Posterior):
         if not isinstance(spatial, bool):
             raise ValueError(f"MCDropout: expected spatial=True or False, received: spatial={spatial!r}")
         self.spatial = spatial
-        self.prior = dropout_prior("MCDropout", length_scale, prior)
+        has_prior = length_scale is not None or prior is not None
+        self.prior = dropout_prior("MCDropout", length_scale, prior) if has_prior else None
         self._dropout(keras.layers.Dense(1), 2)  # The layer checks its arguments: let it do so now.
+        if layers == "existing":
+            self._check_existing()
 
     def takes(self, layer: keras.layers.Layer, layers: LayerChoice) -> bool:
         """Layers with a kernel whose inputs are numbers; with `"existing"` the dropout layers of Keras that drop."""
         if layers == "existing":
+            self._check_existing()
             return type(layer) in _EXISTING and 0.0 < layer.rate < 1.0
         return takes_dropout(layer) and super().takes(layer, layers)
 
@@ -85,7 +96,27 @@ class MCDropout(Posterior):
             return _bayesian(layer)
         dropout = self._dropout(layer, input_rank)
         kind = "rate of channels" if isinstance(dropout, layers.SpatialMCDropout) else "rate"
-        return layers.InputDropout(layer, dropout, prior=self.prior.copy()), f"{kind} {self.rate:g}"
+        return layers.InputDropout(layer, dropout, prior=self._own_prior()), f"{kind} {self.rate:g}"
+
+    def has_prior(self, layers: LayerChoice) -> bool:
+        """Yes; with `"existing"` if it is given."""
+        return layers != "existing" or self.prior is not None
+
+    def wrap_after_dropout(self, layer: keras.layers.Layer, rate: float) -> tuple[keras.layers.Layer, str]:
+        """`AfterDropout` around a layer with a kernel."""
+        return layers.AfterDropout(
+            layer, rate, prior=self._own_prior()
+        ), f"prior behind dropout of rate {rate:g}"
+
+    def _own_prior(self) -> Prior | None:
+        return None if self.prior is None else self.prior.copy()
+
+    def _check_existing(self) -> None:
+        if self.rate != RATE or self.spatial:
+            raise ValueError(
+                'MCDropout: expected neither rate nor spatial with layers="existing", where dropout is that of the '
+                f"model, received: rate={self.rate!r}, spatial={self.spatial!r}"
+            )
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
@@ -93,7 +124,7 @@ class MCDropout(Posterior):
             "rate": self.rate,
             "layers": self.layers,
             "spatial": self.spatial,
-            "prior": keras.saving.serialize_keras_object(self.prior),
+            "prior": None if self.prior is None else keras.saving.serialize_keras_object(self.prior),
         }
 
 

@@ -60,6 +60,26 @@ class Posterior:
         """
         raise NotImplementedError
 
+    def has_prior(self, layers: LayerChoice) -> bool:
+        """Whether weights get a prior, which takes the place of the regularisers that they have.
+
+        Args:
+            layers: which layers the user wants.
+        """
+        return True
+
+    def wrap_after_dropout(self, layer: keras.layers.Layer, rate: float) -> tuple[keras.layers.Layer, str]:
+        """The layer that stands in place of one behind dropout that the model has (`layers="existing"`).
+
+        Args:
+            layer: an unbuilt Keras layer with a kernel.
+            rate: of the dropout.
+
+        Returns:
+            The new layer, and a note for the report.
+        """
+        raise NotImplementedError
+
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         raise NotImplementedError

@@ -7,6 +7,7 @@ import math
 import keras
 from keras import ops
 
+from bayeskeras.precision import at_least_float32
 from bayeskeras.priors.prior import Prior, Tensor
 
 #: `log(variance / mean^2)` is clipped to this range.
@@ -65,7 +66,8 @@ def log_alpha(mean: Tensor, log_stddev: Tensor) -> Tensor:
         log_stddev: logarithms of the posterior stddevs.
     """
     low, high = LOG_ALPHA_LIMITS
-    value = 2.0 * log_stddev - ops.log(ops.square(mean) + _TINY)
+    mean = at_least_float32(mean)  # In float16 the square of a small weight, and `_TINY`, are 0.
+    value = 2.0 * at_least_float32(log_stddev) - ops.log(ops.square(mean) + _TINY)
     value = ops.minimum(value, high)
     return ops.where(value < low, value + ops.stop_gradient(low - value), value)
 

@@ -78,24 +78,24 @@ class Normal(Prior):
 
     def _deviation(self, value: Tensor) -> Tensor:
         if self._location is not None:
-            return value - self._location.value
+            return value - ops.cast(self._location.value, value.dtype)
         return value - self.loc if self.loc else value
 
-    def _log_scale_and_precision(self) -> tuple[Any, Any]:
-        """`log(scale)` and `1 / scale^2`: numbers, or tensors if the scale is learned."""
+    def _log_scale_and_precision(self, dtype: Any) -> tuple[Any, Any]:
+        """`log(scale)` and `1 / scale^2`: numbers, or tensors of `dtype` if the scale is learned."""
         if self._log_scale is None:
             return self._fixed_log_scale, math.exp(-2.0 * self._fixed_log_scale)
-        log_scale = self._log_scale.value
+        log_scale = ops.cast(self._log_scale.value, dtype)
         return log_scale, ops.exp(-2.0 * log_scale)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density of each weight."""
-        log_scale, precision = self._log_scale_and_precision()
+        log_scale, precision = self._log_scale_and_precision(value.dtype)
         return -0.5 * precision * ops.square(self._deviation(value)) - log_scale - 0.5 * math.log(2 * math.pi)
 
     def relative_log_prob(self, value: Tensor) -> Tensor:
         """Log density of each weight beside that of 0, to full precision."""
-        _, precision = self._log_scale_and_precision()
+        _, precision = self._log_scale_and_precision(value.dtype)
         squares = ops.square(self._deviation(value)) - ops.square(self._deviation(ops.zeros_like(value)))
         return -0.5 * precision * squares
 
@@ -105,7 +105,7 @@ class Normal(Prior):
         """KL divergence in closed form; `seed` is not used."""
         stddev = ops.exp(log_stddev)
         squares = ops.sum(ops.square(stddev)) + ops.sum(ops.square(self._deviation(mean)))
-        log_scale, precision = self._log_scale_and_precision()
+        log_scale, precision = self._log_scale_and_precision(mean.dtype)
         return 0.5 * precision * squares - ops.sum(log_stddev) + math.prod(self.shape) * (log_scale - 0.5)
 
     def get_config(self) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Prior(keras.layers.Layer):
         Returns:
             Scalar, in nats.
         """
-        noise = random.normal(self.shape, self.variable_dtype, seed)
+        noise = random.normal(self.shape, keras.backend.standardize_dtype(mean.dtype), seed)
         weights = mean + ops.exp(log_stddev) * noise
         entropy = ops.sum(log_stddev) + 0.5 * math.prod(self.shape) * math.log(2 * math.pi * math.e)
         return -entropy - ops.sum(self.log_prob(weights))

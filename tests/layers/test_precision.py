@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from bayeskeras import bayesianize, posteriors, priors
 from bayeskeras.layers import MeanField
 from tests import kit
 
@@ -126,6 +127,60 @@ def test_float64(estimator: str) -> None:
     assert keras.backend.standardize_dtype(layer.kl_divergence().dtype) == "float64"
     _, losses = regression(layer, x)
     assert np.isfinite(losses).all()
+
+
+POSTERIORS = {
+    "map": posteriors.MAP(),
+    "mean_field": posteriors.MeanField(),
+    "mean_field_weight": posteriors.MeanField("warm_start", "weight"),
+    "mean_field_local": posteriors.MeanField(priors.Normal(scale="learned"), "local"),
+    "mean_field_flipout": posteriors.MeanField(priors.ScaleMixture(), "flipout"),
+    "sparse_variational_dropout": posteriors.SparseVariationalDropout(),
+    "mc_dropout": posteriors.MCDropout(0.2, spatial=True, prior="laplace"),
+    "mc_drop_connect": posteriors.MCDropConnect(0.2),
+    "concrete_dropout": posteriors.ConcreteDropout(),
+    "gaussian_dropout": posteriors.GaussianDropout(0.2, "unit"),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_every_posterior_in_every_type(name: str, dtype: str) -> None:
+    """Layers of another type than floatx train and predict; their weights and draws are of that type."""
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless it is enabled for the whole process")
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            keras.Input((6, 2)),
+            keras.layers.Conv1D(3, 2, activation="relu", dtype=dtype),
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(3, dtype=dtype),
+        ]
+    )
+    model = bayesianize(network, POSTERIORS[name], likelihood="categorical")
+    x, y = np.random.default_rng(0).normal(size=(6, 6, 2)), np.arange(6) % 3
+    model.compile(optimizer=keras.optimizers.SGD(0.01), run_eagerly=True)
+    history = model.fit(x, y, epochs=1, verbose=0).history
+    assert np.isfinite([history["loss"], history["nll"], history["kl"]]).all()
+    if name.startswith("sparse"):
+        model.prune()
+    samples = model.predict_distribution(x, 10, seed=0, verbose=0).samples
+    assert np.isfinite(samples).all()
+    assert name == "map" or samples.std(axis=0).max() > 1e-4
+    weights = [v for layer in model.layers for v in layer.trainable_variables if "prior" not in v.name]
+    assert {keras.backend.standardize_dtype(v.value.dtype) for v in weights} == {dtype}
+
+
+def test_divergence_of_many_weights_in_float16() -> None:
+    """The sum over weights leaves the range of float16."""
+    divergences = []
+    for dtype in ("float32", "float16"):
+        layer = MeanField(keras.layers.Dense(300, dtype=dtype, kernel_initializer="zeros"))
+        layer.build((None, 300))
+        divergences.append(float(kit.to_numpy(layer.kl_divergence())))
+    assert divergences[0] > 1e5
+    assert divergences[1] == pytest.approx(divergences[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("estimator", ["weight", "local", "flipout"])

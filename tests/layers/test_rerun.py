@@ -1,11 +1,13 @@
 """A layer run with other values in place of its variables."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from bayeskeras.layers.rerun import rerun
+from bayeskeras.layers.rerun import full_precision, rerun
 from tests import kit
 
 
@@ -23,6 +25,30 @@ def test_values_take_the_place_of_variables() -> None:
     assert losses == []
     np.testing.assert_array_equal(kit.to_numpy(layer.kernel.value), kernel)
     assert layer.get_config()["activation"] == "relu"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_full_precision_is_the_type_of_the_variable(dtype: str) -> None:
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless it is enabled for the whole process")
+    outer = keras.layers.Dense(2, dtype="mixed_float16")
+    layer = keras.layers.Dense(1, use_bias=False, dtype=dtype)
+    layer.build((None, 1))
+    seen: list[Any] = []
+
+    def activation(x: Any) -> Any:
+        assert layer.kernel.dtype == "float16"
+        with full_precision():
+            seen.append(layer.kernel.dtype)
+            values = [(layer.kernel, ops.full((1, 1), 1.0 + 2.0**-9, dtype=dtype))]
+            seen.append(rerun(layer, values, ops.ones((1, 1), dtype=dtype))[0])
+        assert layer.kernel.dtype == "float16"
+        return x
+
+    outer.activation = activation
+    outer(np.ones((1, 3), "float32"))
+    assert seen[0] == dtype
+    assert float(seen[1][0, 0]) == 1.0 + 2.0**-9
 
 
 def test_attributes_come_back_after_an_error() -> None:

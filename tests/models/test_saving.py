@@ -45,12 +45,23 @@ def final_layer() -> BayesianModel:
     return bayesianize(keras.Model(inputs, x), "map")
 
 
+def lookups() -> BayesianModel:
+    """A vocabulary that is adapted: no weight, and not in the configuration."""
+    lookup = keras.layers.IntegerLookup()
+    lookup.adapt(np.array([4, 1, 1, 3, 0]))
+    inputs = keras.Input((6,), dtype="int64")
+    x = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(6, 4)(lookup(inputs)))
+    return bayesianize(keras.Model(inputs, keras.layers.Dense(3)(x)), likelihood="categorical")
+
+
 MODELS: dict[str, Callable[[], BayesianModel]] = {
     "convolutional": convolutional,
     "sequences": sequences,
     "warm": warm,
     "final_layer": final_layer,
 }
+if keras.backend.backend() == "tensorflow":  # Keras' lookups need it.
+    MODELS["lookups"] = lookups
 
 
 def saved() -> tuple[str, ...]:
@@ -137,6 +148,29 @@ def test_half_precision_keeps_n(tmp_path: Path) -> None:
     model.num_train_examples = 60_001
     model.save_to_preset(tmp_path / "half", dtype="float16")
     assert BayesianModel.from_preset(tmp_path / "half").num_train_examples == 60_001
+
+
+@pytest.mark.parametrize("layer", ["TextVectorization", "StringLookup", "fixed"])
+def test_vocabularies(layer: str, tmp_path: Path) -> None:
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("Keras' lookups need TensorFlow")
+    words = np.array([["one two"], ["two \u00e4"], ["three"]])
+    if layer == "TextVectorization":
+        lookup = keras.layers.TextVectorization(output_mode="count")
+        lookup.adapt(words)
+    elif layer == "StringLookup":
+        lookup = keras.layers.StringLookup(output_mode="multi_hot")
+        lookup.adapt(words)
+    else:
+        lookup = keras.layers.StringLookup(vocabulary=list(words[:, 0]), output_mode="multi_hot")
+    network = keras.Sequential([keras.Input((1,), dtype="string"), lookup, keras.layers.Dense(3)])
+    model = bayesianize(network, "mc_drop_connect", likelihood="categorical")
+    model.save_to_preset(tmp_path)
+    before = numbers(model, words)
+    assert np.abs(before[:, 0] - before[:, 2]).max() > 1e-3
+    np.testing.assert_allclose(numbers(BayesianModel.from_preset(tmp_path), words), before, atol=1e-5)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.weights.h5"}
+    assert ("vocabularies" in json.loads((tmp_path / "config.json").read_text())) is (layer != "fixed")
 
 
 def test_saving_again_replaces_the_files(tmp_path: Path) -> None:

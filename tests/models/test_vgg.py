@@ -122,6 +122,7 @@ def test_training_and_prediction() -> None:
         ({"dropout": "half"}, "expected 0 <= dropout < 1"),
         ({"num_classes": 1}, "expected num_classes >= 2"),
         ({"num_classes": 2.5}, "expected num_classes >= 2"),
+        ({"num_classes": True}, "expected num_classes >= 2"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], sentence: str) -> None:
@@ -129,8 +130,10 @@ def test_bad_arguments(arguments: dict[str, Any], sentence: str) -> None:
         bk.models.VGG(**arguments)
 
 
-def test_lists_are_as_good_as_tuples() -> None:
-    """As a recipe gives them."""
+def test_lists_and_numbers_of_numpy_are_as_good_as_tuples_and_integers() -> None:
+    """As a recipe or an array gives them."""
+    eight, four, six, ten = np.array([8, 4, 6, 10])
+    other = bk.models.VGG((eight, eight, 3), ten, blocks=((four,), (six,)), units=(eight,), posterior="map")
     model = bk.models.VGG([8, 8, 3], blocks=[[4], [6]], units=[8], posterior="map")
     same = bk.models.VGG(posterior="map", **SMALL)
-    assert model.count_params() == same.count_params()
+    assert model.count_params() == same.count_params() == other.count_params()

@@ -1,10 +1,12 @@
 """The dropout layers that a model has, made Bayesian."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 
-from bayeskeras import BayesianModel, bayesianize, layers, posteriors
+from bayeskeras import BayesianModel, bayesianize, layers, posteriors, priors
 from tests import kit
 from tests.models.networks import arrays, perturb
 
@@ -93,6 +95,116 @@ def test_existing_dropout_between_points() -> None:
         likelihood="categorical",
     )
     assert {row[2] for row in plain.conversion.left_alone} == {"not chosen"}
+
+
+# The KL condition.
+
+
+def squares(model: keras.Model, name: str) -> float:
+    (found,) = [
+        layer for layer in model._flatten_layers() if layer.name == name and hasattr(layer, "kernels")
+    ]
+    return float(np.sum(np.square(kit.to_numpy(found.kernels[0].value))))
+
+
+def residual() -> keras.Model:
+    """Dropout on one of two ways, layers without kernels in between, a layer behind a layer with weights."""
+    x = inputs = keras.Input((6, 6, 2))
+    x = L.Conv2D(2, 3, padding="same", kernel_regularizer="l2", name="first")(x)
+    x = L.Add()([inputs, L.SpatialDropout2D(0.2, name="channels")(x)])
+    x = L.Flatten()(L.ReLU()(L.MaxPooling2D()(L.BatchNormalization()(x))))
+    inner = keras.Sequential(
+        [keras.Input((18,)), L.Dropout(0.5, name="drop"), L.Dense(4, kernel_regularizer="l2", name="deep")]
+    )
+    return keras.Model(inputs, L.Dense(3, kernel_regularizer="l2", name="last")(L.ReLU()(inner(x))))
+
+
+@pytest.mark.parametrize("override", [False, True])
+def test_a_length_scale_acts_on_the_weights_behind_the_dropout(override: bool) -> None:
+    posterior = posteriors.MCDropout(length_scale=2.0, layers="all" if override else "existing")
+    model = residual()
+    new = bayesianize(model, posterior, "existing" if override else None, likelihood="categorical")
+    assert converted(new) == ["channels", "drop", "deep"]
+    assert new.conversion.converted[2][2] == "prior behind dropout of rate 0.6"
+    assert {row[0] for row in new.conversion.left_alone} >= {"first", "last"}
+    assert new.conversion.changes == ["removed kernel_regularizer of 'deep': the prior takes its place"]
+    # Units of "deep" pass both dropouts: 0.8 * 0.5 of them are kept.
+    expected = 2.0**2 * squares(new, "deep") / (2 * 0.4)
+    assert float(new.kl_divergence()) == pytest.approx(expected, rel=1e-5)
+    l2 = [0.01 * float(np.sum(np.square(new.get_layer(name).get_weights()[0]))) for name in ("first", "last")]
+    assert float(sum(new.losses)) == pytest.approx(sum(l2), rel=1e-5)
+    assert new.rates() == pytest.approx({"channels": 0.2, "drop": 0.5})
+    x = arrays(model, 6)
+    np.testing.assert_allclose(new.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+    draws = [new.predict_distribution(x, 3, batch, seed=0, verbose=0).samples for batch in (2, None)]
+    np.testing.assert_allclose(draws[0], draws[1], atol=1e-5)
+    new.compile(optimizer="sgd")
+    new.fit(x, np.arange(6) % 3, verbose=0)
+    again = BayesianModel.from_config(new.get_config())
+    again.set_weights(new.get_weights())
+    assert float(again.kl_divergence()) == pytest.approx(float(new.kl_divergence()), rel=1e-5)
+
+
+def test_a_prior_behind_existing_dropout_replaces_that_of_a_point() -> None:
+    network = keras.Sequential(
+        [keras.Input((4,)), L.Dense(5, name="a"), L.Dropout(0.3), L.Dense(3, name="b")]
+    )
+    first = bayesianize(network, "map", likelihood="categorical")
+    new = bayesianize(first, posteriors.MCDropout(layers="existing", prior=priors.Laplace(0.5)))
+    kernel = np.abs(kit.to_numpy(new.get_layer("b").kernels[0].value))
+    own = float(kit.to_numpy(first.get_layer("a").kl_divergence()))
+    assert isinstance(new.get_layer("b"), layers.AfterDropout)
+    assert float(new.kl_divergence()) == pytest.approx(own + kernel.sum() / 0.5, rel=1e-5)
+    # The prior survives the configuration; without one there is none.
+    for posterior, acts in ((new.posterior, True), (posteriors.MCDropout(layers="existing"), False)):
+        again = posteriors.get(keras.saving.serialize_keras_object(posterior))
+        model = bayesianize(network, again, likelihood="categorical")
+        assert (float(model.kl_divergence()) > 0) is acts
+
+
+@pytest.mark.parametrize("arguments", [{"rate": 0.2}, {"spatial": True}])
+def test_existing_dropout_keeps_its_rates(arguments: dict[str, Any]) -> None:
+    sentence = "expected neither rate nor spatial .*received"
+    with pytest.raises(ValueError, match=sentence):
+        posteriors.MCDropout(layers="existing", **arguments)
+    with pytest.raises(ValueError, match=sentence):
+        bayesianize(with_dropout(), posteriors.MCDropout(**arguments), "existing", likelihood="normal")
+
+
+def test_a_prior_without_weights_behind_the_dropout() -> None:
+    network = keras.Sequential([keras.Input((4,)), L.Dense(3), L.Dropout(0.3, name="end")])
+    with pytest.raises(ValueError, match="expected a weight layer behind the dropout .*'end'"):
+        bayesianize(network, posteriors.MCDropout(layers="existing", prior="laplace"), likelihood="normal")
+
+
+# Dropout of other kinds.
+
+
+def test_dropout_that_stays_off_in_draws_is_reported() -> None:
+    network = keras.Sequential(
+        [
+            keras.Input((4, 2)),
+            L.LSTM(3, dropout=0.3, return_sequences=True, name="lstm"),
+            L.AlphaDropout(0.2, name="alpha"),
+            L.Dropout(0.1, name="drop"),
+            L.Dropout(0.0, name="nothing"),
+            L.Bidirectional(L.GRU(2, recurrent_dropout=0.2), name="two"),
+            L.Dense(3, name="last"),
+        ]
+    )
+    report = bayesianize(network, "mc_dropout", layers="existing", likelihood="categorical").conversion
+    reason = "its dropout stays off in draws"
+    assert report.left_alone == [
+        ("lstm", "LSTM", reason),
+        ("alpha", "AlphaDropout", reason),
+        ("two", "Bidirectional", reason),
+        ("last", "Dense", "not chosen"),
+    ]
+    only_inside = keras.Sequential([keras.Input((4, 2)), L.LSTM(3, dropout=0.3, name="lstm"), L.Dense(3)])
+    with pytest.raises(
+        ValueError, match=r"dropout layers \[\]; the dropout of other layers .*: lstm \(LSTM\)"
+    ):
+        bayesianize(only_inside, "mc_dropout", layers="existing", likelihood="categorical")
 
 
 def plain() -> keras.Model:
