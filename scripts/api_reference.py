@@ -40,6 +40,15 @@ def public(room: Any) -> list[str]:
     return [n for n, t in things if callable(t) and getattr(t, "__module__", "").startswith("bayeskeras")]
 
 
+def members(cls: type) -> dict[str, Any]:
+    """What a class has, its own and of its bases here (not of Keras)."""
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base.__module__.startswith("bayeskeras"):
+            found.update(vars(base))
+    return found
+
+
 def main() -> None:
     lines = [
         "# API",
@@ -48,9 +57,9 @@ def main() -> None:
         "",
     ]
     lines += entry("bk.bayesianize", bk.bayesianize, "##")
-    for cls in (bk.BayesianModel, bk.PredictiveDistribution):
+    for cls in (bk.BayesianModel, bk.DeepEnsemble, bk.SnapshotEnsemble, bk.PredictiveDistribution):
         lines += entry(f"bk.{cls.__name__}", cls, "##")
-        for name, member in vars(cls).items():
+        for name, member in members(cls).items():
             if name.startswith("_") or not (
                 inspect.isfunction(member) or isinstance(member, property | classmethod)
             ):

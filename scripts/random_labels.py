@@ -30,7 +30,6 @@ import keras
 import numpy as np
 
 import bayeskeras as bk
-from bayeskeras.layers import SparseVariationalDropout
 from bayeskeras.plotting.style import BLUE, GREY, LIGHT_GREY, VERMILLION, look, new_figure
 
 SEED_OF_LABELS = 74632
@@ -116,9 +115,7 @@ def run(row: Row, options: argparse.Namespace) -> dict[str, Any]:
     )
     sparsity = None
     if row.method == "Sparse VD":
-        layers = [layer for layer in model.layers if isinstance(layer, SparseVariationalDropout)]
-        kept, total = np.sum([layer.weight_counts() for layer in layers], axis=0)
-        sparsity = 100.0 * float(1.0 - kept / total)
+        sparsity = 100.0 * (1.0 - 1.0 / model.compression())
     return {
         "data": row.data,
         "network": row.network,

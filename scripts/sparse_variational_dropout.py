@@ -65,13 +65,6 @@ PUBLISHED: dict[str, list[tuple[str, float, str, float]]] = {
 }
 
 
-def compression(model: bk.BayesianModel) -> float:
-    """Number of weights over the number of those that are not pruned; biases count in neither."""
-    layers = [layer for layer in model.layers if isinstance(layer, SparseVariationalDropout)]
-    kept, total = np.sum([layer.weight_counts() for layer in layers], axis=0)
-    return float(total / max(kept, 1))
-
-
 def trained(network: str, options: argparse.Namespace) -> tuple[bk.BayesianModel, str]:
     """The network, and the data set that it is scored on."""
     preset = PRESETS[network]
@@ -141,7 +134,7 @@ def main() -> None:
         x, y = bk.datasets.load(dataset, "test")
         error = 100.0 * float(np.mean(model.predict(x, verbose=0).argmax(axis=-1) != y))
         shares = model.sparsity()
-        ratio = compression(model)
+        ratio = model.compression()
         small = bk.models.export_pruned(model)
         predictive = model.evaluate_distribution(x, y, num_samples=50, seed=options.seed)
         rows: list[list[Any]] = [[*row, "published"] for row in PUBLISHED[network]]

@@ -400,6 +400,19 @@ class BayesianModel(keras.Model):
         """Share of pruned weights of each layer of sparse variational dropout, by its name as in `rates`."""
         return {name: layer.sparsity() for name, layer in named(self, SparseVariationalDropout).items()}
 
+    def compression(self) -> float:
+        """Number of weights of the layers of sparse variational dropout over that of those left; biases do not count.
+
+        Returns:
+            At least 1; `inf` if no weight is left.
+
+        Raises:
+            ValueError: if no layer has sparse variational dropout.
+        """
+        counts = [layer.weight_counts() for layer in self._sparse_layers("compression")]
+        kept, total = (sum(numbers) for numbers in zip(*counts, strict=True))
+        return total / kept if kept else float("inf")
+
     def prune(self) -> dict[str, float]:
         """Set the pruned weights of sparse variational dropout to exactly 0; predictions stay as they are.
 
@@ -412,15 +425,18 @@ class BayesianModel(keras.Model):
         Raises:
             ValueError: if no layer has sparse variational dropout.
         """
-        pruned = named(self, SparseVariationalDropout)
-        if not pruned:
-            raise ValueError(
-                "BayesianModel.prune: expected a model with SparseVariationalDropout layers, "
-                f"received: model {self.name!r} without"
-            )
-        for layer in pruned.values():
+        for layer in self._sparse_layers("prune"):
             layer.prune()
         return self.sparsity()
+
+    def _sparse_layers(self, method: str) -> list[Any]:
+        layers = list(named(self, SparseVariationalDropout).values())
+        if not layers:
+            raise ValueError(
+                f"BayesianModel.{method}: expected a model with SparseVariationalDropout layers, "
+                f"received: model {self.name!r} without"
+            )
+        return layers
 
     # Saving.
 

@@ -180,6 +180,8 @@ def test_model_sparsity_and_prune() -> None:
     before = model.predict(x, verbose=0), model.predict_distribution(x, 5, seed=0).samples
     sparsity = model.sparsity()
     assert sparsity == {"a": first.sparsity(), "b": second.sparsity()} == model.prune()
+    counts = np.sum([first.weight_counts(), second.weight_counts()], axis=0)
+    assert model.compression() == counts[1] / counts[0] > 1.0
     np.testing.assert_array_equal(model.predict(x, verbose=0), before[0])
     np.testing.assert_allclose(model.predict_distribution(x, 5, seed=0).samples, before[1], atol=1e-6)
     zeros = [np.mean(kit.to_numpy(layer.kernels[0].value) == 0) for layer in (first, second)]

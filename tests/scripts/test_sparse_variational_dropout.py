@@ -1,10 +1,8 @@
-"""The script on sparse variational dropout: which preset it takes, and its compression."""
+"""The script on sparse variational dropout: which preset it takes."""
 
 import argparse
 from pathlib import Path
 
-import keras
-import numpy as np
 import pytest
 import sparse_variational_dropout as script
 
@@ -36,14 +34,3 @@ def test_a_preset_of_another_recipe_is_made_again(
     recipe.write_text(made[0].replace("epochs = 20", "epochs = 21"), encoding="utf-8")
     script.trained("mlp", options)
     assert len(made) == 2
-
-
-def test_compression_counts_kernels_only() -> None:
-    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(2)])
-    model = bk.bayesianize(network, "sparse_variational_dropout", likelihood="categorical")
-    for layer in model.layers:
-        if isinstance(layer, bk.layers.SparseVariationalDropout):
-            (kernel,) = layer.kernels
-            places = np.arange(np.prod(kernel.shape)).reshape(kernel.shape)
-            kernel.assign(np.where(places < 3, 0.5, 0.0))
-    assert script.compression(model) == pytest.approx((4 * 5 + 5 * 2) / 6)
