@@ -18,6 +18,7 @@ from bayeskeras import datasets, metrics
 from bayeskeras._version import __version__
 from bayeskeras.callbacks import KLWarmUp, Resumable
 from bayeskeras.card import card_text
+from bayeskeras.datasets.unknown_inputs import unknown_inputs
 from bayeskeras.models import BayesianModel, preset_folder
 from bayeskeras.models.ensemble import Ensemble
 from bayeskeras.models.preset_folder import write_text
@@ -336,7 +337,7 @@ def _unknown_inputs(recipe: Recipe) -> np.ndarray | None:
     if not recipe.unknown or recipe.evaluation_split != "test":
         return None
     try:
-        return datasets.load(recipe.unknown, "test")[0]
+        return unknown_inputs(recipe.unknown, recipe.dataset)
     except (ValueError, ImportError) as error:
         warnings.warn(f"unknown inputs are left out: {error}", stacklevel=2)
         return None

@@ -121,7 +121,7 @@ def test_scores_without_the_unknown_inputs(recipe: Path, monkeypatch: pytest.Mon
             raise ValueError("kmnist is not here")
         return load(name, split)
 
-    monkeypatch.setattr(bk.datasets, "load", offline)
+    monkeypatch.setattr("bayeskeras.datasets.unknown_inputs.load", offline)
     with pytest.warns(UserWarning, match="unknown inputs are left out: kmnist is not here"):
         bk.zoo.train(recipe, verbose=0)
     assert "unknown" not in json.loads((recipe.parent / "metrics.json").read_text())["test"]
