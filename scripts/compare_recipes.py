@@ -10,7 +10,8 @@ recipe itself is then the preset in zoo/, which is not trained again. A recipe t
 has that one trained first, with the same split, seed and settings. What is trained stays under --work, so that
 a run that was cut off goes on where it was, and seeds of several runs add up.
 
-Results go to results/recipes.json, and the table of all of them into docs/recipes.md.
+Results go to results/recipes.json, and the table of all of them into docs/recipes.md. What is changed is changed from
+the recipe as it is: rows of one that is another now are measured anew, or taken off the page.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tomli_w
 
 from bayeskeras import zoo
+from bayeskeras.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "recipes.json"
@@ -72,6 +74,11 @@ def make(name: str, folder: Path, changes: list[tuple[str, str, Any]], split: st
     return target
 
 
+def digest_of(name: str) -> str:
+    """The digest of the recipe in zoo/ as it is."""
+    return Recipe.read(ROOT / "zoo" / name / zoo.RECIPE).digest
+
+
 def row_of(folder: Path) -> dict[str, float]:
     """The scores of a finished preset."""
     (row,) = [row for row in zoo.list(folder.parent) if row["name"] == folder.name]
@@ -91,6 +98,7 @@ def write_page(results: list[dict[str, Any]]) -> None:
         "| recipe | changed | scored on | seeds | accuracy | NLL | ECE | AUROC |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    results = [result for result in results if result["recipe_digest"] == digest_of(result["recipe"])]
     for result in sorted(results, key=lambda r: (r["split"] == "test", r["recipe"], r["changes"])):
         runs = result["scores"].values()
         cells = [spread([run[score] for run in runs if score in run]) for score in SCORES]
@@ -123,7 +131,12 @@ def main() -> None:
     arguments = parser.parse_args()
     changes = ", ".join(f"{section}.{entry}={value}" for section, entry, value in arguments.set)
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
-    key = {"recipe": arguments.recipe, "split": arguments.split, "changes": changes}
+    key = {
+        "recipe": arguments.recipe,
+        "recipe_digest": digest_of(arguments.recipe),
+        "split": arguments.split,
+        "changes": changes,
+    }
     result = next((r for r in results if {name: r[name] for name in key} == key), None)
     if result is None:
         result = {**key, "scores": {}}

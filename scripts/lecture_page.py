@@ -1,7 +1,4 @@
-"""Writes docs/lectures.md: what each lecture script does, and the tables, goals and picture of its last full run.
-
-python scripts/lecture_page.py
-"""
+"""Writes docs/lectures.md: what each lecture script does, and the tables, goals and picture of its last full run."""
 
 from __future__ import annotations
 

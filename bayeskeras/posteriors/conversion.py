@@ -96,19 +96,9 @@ def convert(
             f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the "
             f"{what} {[layer.name for layer in convertible]}{_dropout_elsewhere(leaves, layers)}"
         )
-    rates: dict[int, float] = {}  # Of the dropout before weight layers that get a prior for it.
+    rates: dict[int, float] = {}
     if layers == "existing" and posterior.has_prior(layers):
-        rates = dropped_inputs(model, lambda layer: id(layer) in chosen, _has_kernel)
-        rates = {
-            id(layer): rates[id(layer)]
-            for layer in leaves
-            if id(layer) in rates and posterior.takes(layer, "all")
-        }
-        if not rates:
-            raise ValueError(
-                'bayesianize: expected a weight layer behind the dropout for the prior given with layers="existing", '
-                f"received: the dropout layers {[layer.name for layer in convertible]}"
-            )
+        rates = _rates_before(model, posterior, leaves, chosen)
     final = final_operation(model)
     removed = output_activation(final) if to_logits else None
     pairs: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
@@ -154,6 +144,22 @@ def convert(
         if id(layer) not in chosen | rates.keys() and (layer.weights or _keeps_dropout(layer, layers))
     ]
     return report
+
+
+def _rates_before(
+    model: keras.Model, posterior: Posterior, leaves: list[keras.layers.Layer], dropout: set[int]
+) -> dict[int, float]:
+    """How much dropout there is before each weight layer that gets a prior for it, by the id of the layer."""
+    found = dropped_inputs(model, lambda layer: id(layer) in dropout, _has_kernel)
+    rates = {
+        id(leaf): found[id(leaf)] for leaf in leaves if id(leaf) in found and posterior.takes(leaf, "all")
+    }
+    if not rates:
+        raise ValueError(
+            'bayesianize: expected a weight layer behind the dropout for the prior given with layers="existing", '
+            f"received: the dropout layers {[leaf.name for leaf in leaves if id(leaf) in dropout]}"
+        )
+    return rates
 
 
 def _functional(model: Any) -> keras.Model:
