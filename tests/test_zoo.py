@@ -378,7 +378,9 @@ def test_the_training_of_an_ensemble_resumes_after_kill_9(recipe: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (place / "member-1" / "finished").is_dir() and not (folder / "config.json").exists()
-    (state,) = place.glob("member-2/epoch-*/state.json")
+    # Two, if it was killed between the new checkpoint and the removal of the old one.
+    states = list(place.glob("member-2/epoch-*/state.json"))
+    assert 1 <= len(states) <= 2
     content = Recipe.read(path)
     member = content.build().members[0]
     member.compile(optimizer=content.optimizer(1297))
@@ -388,5 +390,5 @@ def test_the_training_of_an_ensemble_resumes_after_kill_9(recipe: Path) -> None:
     for before, after in zip(member.get_weights(), model.members[0].get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
     record = json.loads((folder / "metrics.json").read_text())
-    assert not (folder / ".training").exists() and not state.exists()
+    assert not (folder / ".training").exists() and not any(state.exists() for state in states)
     assert record["test"]["accuracy"] > 0.8

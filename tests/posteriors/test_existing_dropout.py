@@ -42,7 +42,7 @@ def test_existing_dropout_becomes_bayesian() -> None:
         ("inner", "Dropout", "rate 0.5"),
         ("shared", "Dropout", "rate 0.3"),
     ]
-    found = {layer.name: layer for layer in new._flatten_layers()}
+    found = {layer.name: layer for layer in new._flatten_layers() if layer is not new.likelihood}
     assert type(found["channels"]) is layers.SpatialMCDropout and found["channels"].seed == 3
     assert type(found["normal"]) is layers.GaussianDropout and found["normal"].learned is None
     assert type(found["inner"]) is layers.MCDropout
