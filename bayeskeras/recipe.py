@@ -33,7 +33,11 @@ _TRAINING: dict[str, Any] = {
     "kl_delay": 0,
     "seed": 0,
     "dtype": "float32",
+    "mantissa_bits": 0,  # All of them.
 }
+
+#: How weights are stored: the training does not depend on it.
+_STORAGE = ("dtype", "mantissa_bits")
 
 
 class _HalfLinear(keras.optimizers.schedules.LearningRateSchedule):
@@ -169,7 +173,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """sha256 of all that the training depends on: checkpoints of another one are not taken."""
-        training = {name: value for name, value in self.training.items() if name != "dtype"}
+        training = {name: value for name, value in self.training.items() if name not in _STORAGE}
         parts = [self.architecture, self.arguments, self.start_from, self.posterior, self.dataset, training]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -200,6 +204,11 @@ class Recipe:
             model = models.bayesianize(start, posterior, name=name)
         model.kl_weight = float(self.training["kl_weight"])
         return model
+
+    @property
+    def storage(self) -> dict[str, Any]:
+        """Arguments of `save_to_preset`."""
+        return {name: self.training[name] or None for name in _STORAGE}
 
     @property
     def evaluation_split(self) -> str:

@@ -92,8 +92,8 @@ def train(
     unknown inputs: so are settings to be compared (`scripts/compare_recipes.py`).
 
     Interrupted at any moment, even by kill -9, the next call goes on after the last complete epoch. The members of
-    a deep ensemble are trained one after another, with the settings of the recipe. Where weights are stored in
-    float16, those of float32 are scored as well, for the card to show what the storage costs.
+    a deep ensemble are trained one after another, with the settings of the recipe. Where weights are rounded for
+    the storage, those of float32 are scored as well, for the card to show what that costs.
 
     Args:
         recipe: a `recipe.toml`, a folder that holds one, or the name of a built-in preset.
@@ -133,9 +133,9 @@ def train(
     model.kl_weight = float(content.training["kl_weight"])
     if model.sparsity():
         model.prune()
-    rounded = content.training["dtype"] != "float32"
+    rounded = content.storage != {"dtype": "float32", "mantissa_bits": None}
     full_precision = {"float32": _full_precision_scores(model, content)} if rounded else {}
-    model.save_to_preset(folder, dtype=content.training["dtype"])
+    model.save_to_preset(folder, **content.storage)
     record = {
         "training": {
             **({"members": len(model)} if isinstance(model, Ensemble) else {}),

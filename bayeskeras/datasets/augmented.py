@@ -92,7 +92,6 @@ class Augmented(keras.utils.PyDataset):
             height, width = images.shape[1:3]
             padded = np.pad(images, ((0, 0), (self.shift,) * 2, (self.shift,) * 2, (0, 0)))
             rows, columns = generator.integers(0, 2 * self.shift + 1, (2, len(images)))
-            rows = rows[:, None] + np.arange(height)
-            columns = columns[:, None] + np.arange(width)
-            images = padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+            for image, source, row, column in zip(images, padded, rows, columns, strict=True):
+                image[:] = source[row : row + height, column : column + width]
         return images, self.y[chosen]

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from bayeskeras._version import __version__
 from bayeskeras.layers.draws import outermost
 from bayeskeras.models import sparse_arrays
+from bayeskeras.models.sizes import is_size
 from bayeskeras.posteriors.conversion import WITH_VOCABULARY
 
 if TYPE_CHECKING:
@@ -27,6 +29,43 @@ WEIGHTS = "model.weights.h5"
 
 #: The configuration of weights that are about to be put in place: while it is there, either it or `CONFIG` fits.
 NEXT_CONFIG = ".next.config.json"
+
+#: Types of the storage, and the bits that their mantissas have.
+_MANTISSA_BITS = {"float32": 23, "float16": 10}
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """How numbers are rounded before they are stored.
+
+    Attributes:
+        dtype: their type.
+        mantissa_bits: as in `save`.
+    """
+
+    dtype: str
+    mantissa_bits: int | None
+
+    def round(self, values: Any) -> Any:
+        """An array as it is stored; numbers of a single value and other types stay as they are.
+
+        Numbers of few mantissa bits end in zeros, which gzip takes away: 4 bits in float16 are a byte on the disk.
+        """
+        if values.dtype.kind != "f" or not values.ndim:
+            return values
+        if self.mantissa_bits is not None and values.ndim > 1:
+            fractions, exponents = np.frexp(values)  # Fractions from 1/2 on: their first bit is not stored.
+            values = np.ldexp(
+                np.round(fractions * 2.0 ** (self.mantissa_bits + 1)), exponents - self.mantissa_bits - 1
+            )
+        with np.errstate(over="ignore"):
+            stored = values.astype(self.dtype)
+        if np.isfinite(values).all() and not np.isfinite(stored).all():
+            raise ValueError(
+                f"save_to_preset: expected weights within the range of dtype={self.dtype!r}, "
+                f"received: values up to {np.abs(values).max()}"
+            )
+        return stored
 
 
 def built_in() -> dict[str, Path]:
@@ -66,7 +105,9 @@ def find(preset: str | Path) -> Path:
     )
 
 
-def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> None:
+def save(
+    model: BayesianModel, folder: str | Path, dtype: str = "float32", mantissa_bits: int | None = None
+) -> None:
     """Write configuration and weights of `model`. A kill at any moment leaves the old preset or the new one.
 
     Arrays that are mostly zeros are stored sparse (see `bayeskeras.models.sparse_arrays`), so that the preset of a
@@ -76,15 +117,23 @@ def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> No
         model: a `BayesianModel`.
         folder: made if it is not there.
         dtype: storage of the weights, `"float32"` or `"float16"`.
+        mantissa_bits: of the numbers in kernels and other arrays of two axes or more; the others are rounded away.
+            Default: all that `dtype` has.
     """
-    if dtype not in ("float32", "float16"):
+    if dtype not in _MANTISSA_BITS:
         raise ValueError(f'save_to_preset: expected dtype="float32" or "float16", received: dtype={dtype!r}')
+    most = _MANTISSA_BITS[dtype]
+    if mantissa_bits is not None and not (is_size(mantissa_bits) and mantissa_bits <= most):
+        raise ValueError(
+            f"save_to_preset: expected 1 <= mantissa_bits <= {most} with dtype={dtype!r}, "
+            f"received: mantissa_bits={mantissa_bits!r}"
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
         weights = Path(scratch) / WEIGHTS
         model.save_weights(weights)
-        _compress(weights, dtype)
+        _compress(weights, _Storage(dtype, mantissa_bits))
         serialized = keras.saving.serialize_keras_object(model)
         serialized.pop("compile_config", None)
         config: dict[str, Any] = {
@@ -93,6 +142,8 @@ def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> No
             "weights": {"file": WEIGHTS, "dtype": dtype, "sha256": file_digest(weights)},
             "model": serialized,
         }
+        if mantissa_bits is not None:
+            config["weights"]["mantissa_bits"] = int(mantissa_bits)
         vocabularies = _vocabularies(model)
         if any(vocabularies):
             config["vocabularies"] = vocabularies
@@ -217,21 +268,21 @@ def _load_vocabularies(model: BayesianModel, vocabularies: list[dict[str, str]])
             layer.load_assets(scratch)
 
 
-def _compress(path: Path, dtype: str) -> None:
-    """Rewrite a weights file compressed, in `dtype`, without the state of an optimizer."""
+def _compress(path: Path, storage: _Storage) -> None:
+    """Rewrite a weights file compressed, without the state of an optimizer."""
     import h5py
 
     target = path.with_suffix(".tmp")
     # The layout of HDF5 1.10 takes a tenth of the space of the first one for what is not data.
     with h5py.File(path) as source, h5py.File(target, "w", libver=("v110", "v110")) as new:
         patterns: dict[bytes, Any] = {}
-        count = _copy_group(source, new, dtype, patterns)
+        count = _copy_group(source, new, storage, patterns)
         if count:
             new.attrs[sparse_arrays.COUNT] = count
     os.replace(target, path)
 
 
-def _copy_group(source: Any, target: Any, dtype: str, patterns: dict[bytes, Any]) -> int:
+def _copy_group(source: Any, target: Any, storage: _Storage, patterns: dict[bytes, Any]) -> int:
     """Copy a group of a weights file, and return how many of its arrays are stored sparse."""
     import h5py
 
@@ -243,9 +294,9 @@ def _copy_group(source: Any, target: Any, dtype: str, patterns: dict[bytes, Any]
         if name == "optimizer" or not _has_arrays(item):
             continue
         if isinstance(item, h5py.Group):
-            count += _copy_group(item, target.create_group(name), dtype, patterns)
+            count += _copy_group(item, target.create_group(name), storage, patterns)
             continue
-        values = _as_stored(item[()], dtype)
+        values = storage.round(item[()])
         if values.dtype.kind == "f" and sparse_arrays.is_sparse(values):
             stored = sparse_arrays.write(target, name, values, patterns)
             count += 1
@@ -261,17 +312,3 @@ def _has_arrays(item: Any) -> bool:
     import h5py
 
     return not isinstance(item, h5py.Group) or any(_has_arrays(part) for part in item.values())
-
-
-def _as_stored(values: Any, dtype: str) -> Any:
-    """An array in the type of the storage; numbers of a single value and other types stay as they are."""
-    if values.dtype.kind != "f" or not values.ndim:
-        return values
-    with np.errstate(over="ignore"):
-        stored = values.astype(dtype)
-    if np.isfinite(values).all() and not np.isfinite(stored).all():
-        raise ValueError(
-            f"save_to_preset: expected weights within the range of dtype={dtype!r}, "
-            f"received: values up to {np.abs(values).max()}"
-        )
-    return stored
