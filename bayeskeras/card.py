@@ -73,7 +73,7 @@ def card_text(
     lines += _unknown_inputs(test)
     lines += [
         "",
-        f"{record['parameters']:,} trainable parameters; weights stored in {_storage(config['weights'])}"
+        f"{record['parameters']:,} trainable parameters; weights stored in {config['weights']['dtype']}"
         f" ({record['weights_bytes'] / 2**20:.1f} MiB). Scores are those of the stored weights."
         + _full_precision(record),
         f"{_trained(training)} for {training['epochs']} epochs on {training['examples']:,} examples in"
@@ -98,12 +98,6 @@ def _layers(record: dict[str, Any]) -> list[str]:
         shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in record["sparsity"].items())
         lines += [f"Pruned weights, set to 0: {shares}.", ""]
     return lines
-
-
-def _storage(weights: dict[str, Any]) -> str:
-    """The type of stored weights, and their bits where they have fewer."""
-    bits = weights.get("mantissa_bits")
-    return f"{weights['dtype']}, {bits} bits of mantissa" if bits else str(weights["dtype"])
 
 
 def _has_point_members(recipe: Recipe) -> bool:

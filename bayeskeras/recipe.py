@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from bayeskeras import datasets, models, posteriors, priors
-from bayeskeras.models import preset_folder
+from bayeskeras.models import preset_folder, stored_weights
 from bayeskeras.models.seeds import hashed_seed
 from bayeskeras.priors.prior import is_number
 
@@ -33,11 +33,7 @@ _TRAINING: dict[str, Any] = {
     "kl_delay": 0,
     "seed": 0,
     "dtype": "float32",
-    "mantissa_bits": 0,  # All of them.
 }
-
-#: How weights are stored: the training does not depend on it.
-_STORAGE = ("dtype", "mantissa_bits")
 
 
 class _HalfLinear(keras.optimizers.schedules.LearningRateSchedule):
@@ -141,7 +137,7 @@ class Recipe:
         choices = (
             ("optimizer", ("adam", "sgd")),
             ("schedule", _SCHEDULES),
-            ("dtype", ("float32", "float16")),
+            ("dtype", stored_weights.DTYPES),
         )
         for name, allowed in choices:
             if training.get(name, _TRAINING[name]) not in allowed:
@@ -173,7 +169,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """sha256 of all that the training depends on: checkpoints of another one are not taken."""
-        training = {name: value for name, value in self.training.items() if name not in _STORAGE}
+        training = {name: value for name, value in self.training.items() if name != "dtype"}
         parts = [self.architecture, self.arguments, self.start_from, self.posterior, self.dataset, training]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -204,11 +200,6 @@ class Recipe:
             model = models.bayesianize(start, posterior, name=name)
         model.kl_weight = float(self.training["kl_weight"])
         return model
-
-    @property
-    def storage(self) -> dict[str, Any]:
-        """Arguments of `save_to_preset`."""
-        return {name: self.training[name] or None for name in _STORAGE}
 
     @property
     def evaluation_split(self) -> str:

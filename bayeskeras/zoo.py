@@ -93,7 +93,7 @@ def train(
 
     Interrupted at any moment, even by kill -9, the next call goes on after the last complete epoch. The members of
     a deep ensemble are trained one after another, with the settings of the recipe. Where weights are rounded for
-    the storage, those of float32 are scored as well, for the card to show what that costs.
+    the storage, those of float32 are scored as well, for the card to show what the storage costs.
 
     Args:
         recipe: a `recipe.toml`, a folder that holds one, or the name of a built-in preset.
@@ -133,9 +133,9 @@ def train(
     model.kl_weight = float(content.training["kl_weight"])
     if model.sparsity():
         model.prune()
-    rounded = content.storage != {"dtype": "float32", "mantissa_bits": None}
+    rounded = content.training["dtype"] != "float32"
     full_precision = {"float32": _full_precision_scores(model, content)} if rounded else {}
-    model.save_to_preset(folder, **content.storage)
+    model.save_to_preset(folder, dtype=content.training["dtype"])
     record = {
         "training": {
             **({"members": len(model)} if isinstance(model, Ensemble) else {}),
@@ -294,8 +294,9 @@ def _recipe_path(recipe: str | Path) -> Path:
 
 def _device(model: keras.Model) -> str:
     """What computes: where the weights of a model lie."""
-    if "cpu" not in str(model.weights[0].value.device).lower():
-        return "GPU"
+    device = model.weights[0].value.device
+    if "cpu" not in str(device).lower():
+        return str(getattr(device, "device_kind", "GPU"))
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"CPU, {count} core{'' if count == 1 else 's'}"
 

@@ -381,18 +381,15 @@ class Ensemble(keras.Model):
             )
         return model
 
-    def save_to_preset(
-        self, folder: str | Path, dtype: str = "float32", mantissa_bits: int | None = None
-    ) -> None:
+    def save_to_preset(self, folder: str | Path, dtype: str = "float32") -> None:
         """Write `config.json` and `model.weights.h5` of all members, as `BayesianModel.save_to_preset`.
 
         Args:
             folder: made if it is not there.
-            dtype: `"float32"`, or `"float16"` to halve the size; it loads into float32 again.
-            mantissa_bits: number of bits to which the mantissas in kernels are rounded; the rest of the bits then
-                compress to nothing. Default: all bits of `dtype`.
+            dtype: `"float32"`; `"float16"` to halve the size; `"int8"` for a quarter of it: large kernels as 8-bit
+                integers with a scale for each output, the rest as float16. It loads into the type of the model again.
         """
-        preset_folder.save(self, folder, dtype, mantissa_bits)
+        preset_folder.save(self, folder, dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Configuration of every member, and arguments."""

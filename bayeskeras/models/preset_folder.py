@@ -8,17 +8,14 @@ import importlib.util
 import json
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from bayeskeras._version import __version__
 from bayeskeras.layers.draws import outermost
-from bayeskeras.models import sparse_arrays
-from bayeskeras.models.sizes import is_size
+from bayeskeras.models import stored_weights
 from bayeskeras.posteriors.conversion import WITH_VOCABULARY
 
 if TYPE_CHECKING:
@@ -29,43 +26,6 @@ WEIGHTS = "model.weights.h5"
 
 #: The configuration of weights that are about to be put in place: while it is there, either it or `CONFIG` fits.
 NEXT_CONFIG = ".next.config.json"
-
-#: Types of the storage, and the bits that their mantissas have.
-_MANTISSA_BITS = {"float32": 23, "float16": 10}
-
-
-@dataclass(frozen=True)
-class _Storage:
-    """How numbers are rounded before they are stored.
-
-    Attributes:
-        dtype: their type.
-        mantissa_bits: as in `save`.
-    """
-
-    dtype: str
-    mantissa_bits: int | None
-
-    def round(self, values: Any) -> Any:
-        """An array as it is stored; numbers of a single value and other types stay as they are.
-
-        Numbers of few mantissa bits end in zeros, which gzip takes away: 4 bits in float16 are a byte on the disk.
-        """
-        if values.dtype.kind != "f" or not values.ndim:
-            return values
-        if self.mantissa_bits is not None and values.ndim > 1:
-            fractions, exponents = np.frexp(values)  # Fractions from 1/2 on: their first bit is not stored.
-            values = np.ldexp(
-                np.round(fractions * 2.0 ** (self.mantissa_bits + 1)), exponents - self.mantissa_bits - 1
-            )
-        with np.errstate(over="ignore"):
-            stored = values.astype(self.dtype)
-        if np.isfinite(values).all() and not np.isfinite(stored).all():
-            raise ValueError(
-                f"save_to_preset: expected weights within the range of dtype={self.dtype!r}, "
-                f"received: values up to {np.abs(values).max()}"
-            )
-        return stored
 
 
 def built_in() -> dict[str, Path]:
@@ -105,35 +65,27 @@ def find(preset: str | Path) -> Path:
     )
 
 
-def save(
-    model: BayesianModel, folder: str | Path, dtype: str = "float32", mantissa_bits: int | None = None
-) -> None:
+def save(model: BayesianModel, folder: str | Path, dtype: str = "float32") -> None:
     """Write configuration and weights of `model`. A kill at any moment leaves the old preset or the new one.
 
-    Arrays that are mostly zeros are stored sparse (see `bayeskeras.models.sparse_arrays`), so that the preset of a
+    Arrays that are mostly zeros are stored sparse (see `bayeskeras.models.stored_weights`), so that the preset of a
     pruned model is small. Vocabularies of preprocessing layers are in the configuration.
 
     Args:
         model: a `BayesianModel`.
         folder: made if it is not there.
-        dtype: storage of the weights, `"float32"` or `"float16"`.
-        mantissa_bits: of the numbers in kernels and other arrays of two axes or more; the others are rounded away.
-            Default: all that `dtype` has.
+        dtype: storage of the weights: `"float32"`, `"float16"` or `"int8"`.
     """
-    if dtype not in _MANTISSA_BITS:
-        raise ValueError(f'save_to_preset: expected dtype="float32" or "float16", received: dtype={dtype!r}')
-    most = _MANTISSA_BITS[dtype]
-    if mantissa_bits is not None and not (is_size(mantissa_bits) and mantissa_bits <= most):
+    if dtype not in stored_weights.DTYPES:
         raise ValueError(
-            f"save_to_preset: expected 1 <= mantissa_bits <= {most} with dtype={dtype!r}, "
-            f"received: mantissa_bits={mantissa_bits!r}"
+            f"save_to_preset: expected dtype of {stored_weights.DTYPES}, received: dtype={dtype!r}"
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
         weights = Path(scratch) / WEIGHTS
         model.save_weights(weights)
-        _compress(weights, _Storage(dtype, mantissa_bits))
+        stored_weights.compress(weights, dtype)
         serialized = keras.saving.serialize_keras_object(model)
         serialized.pop("compile_config", None)
         config: dict[str, Any] = {
@@ -142,8 +94,6 @@ def save(
             "weights": {"file": WEIGHTS, "dtype": dtype, "sha256": file_digest(weights)},
             "model": serialized,
         }
-        if mantissa_bits is not None:
-            config["weights"]["mantissa_bits"] = int(mantissa_bits)
         vocabularies = _vocabularies(model)
         if any(vocabularies):
             config["vocabularies"] = vocabularies
@@ -168,7 +118,8 @@ def load(preset: str | Path) -> BayesianModel:
     folder = find(preset)
     config = read_config(folder)
     model = keras.saving.deserialize_keras_object(config["model"], safe_mode=True)
-    _load_weights(model, folder / WEIGHTS)
+    with stored_weights.expanded(folder / WEIGHTS) as weights:
+        model.load_weights(weights)
     _load_vocabularies(model, config.get("vocabularies", []))
     return model
 
@@ -238,17 +189,6 @@ def write_text(path: Path, text: str) -> None:
     os.replace(file.name, path)
 
 
-def _load_weights(model: BayesianModel, path: Path) -> None:
-    """Load a weights file; arrays that are stored sparse are expanded in a temporary file."""
-    if not sparse_arrays.has_sparse_arrays(path):
-        model.load_weights(path)
-        return
-    with tempfile.TemporaryDirectory(prefix="bayeskeras-") as scratch:
-        expanded = Path(scratch) / WEIGHTS
-        sparse_arrays.expand(path, expanded)
-        model.load_weights(expanded)
-
-
 def _vocabularies(model: BayesianModel) -> list[dict[str, str]]:
     """What each layer with a vocabulary writes, by the name of the file."""
     vocabularies = []
@@ -266,49 +206,3 @@ def _load_vocabularies(model: BayesianModel, vocabularies: list[dict[str, str]])
             for name, text in files.items():
                 (Path(scratch) / name).write_bytes(text.encode())
             layer.load_assets(scratch)
-
-
-def _compress(path: Path, storage: _Storage) -> None:
-    """Rewrite a weights file compressed, without the state of an optimizer."""
-    import h5py
-
-    target = path.with_suffix(".tmp")
-    # The layout of HDF5 1.10 takes a tenth of the space of the first one for what is not data.
-    with h5py.File(path) as source, h5py.File(target, "w", libver=("v110", "v110")) as new:
-        patterns: dict[bytes, Any] = {}
-        count = _copy_group(source, new, storage, patterns)
-        if count:
-            new.attrs[sparse_arrays.COUNT] = count
-    os.replace(target, path)
-
-
-def _copy_group(source: Any, target: Any, storage: _Storage, patterns: dict[bytes, Any]) -> int:
-    """Copy a group of a weights file, and return how many of its arrays are stored sparse."""
-    import h5py
-
-    # Strings of fixed length: the others get a heap of their own, 4 kB. Nothing reads the names.
-    for name, value in source.attrs.items():
-        target.attrs[name] = np.bytes_(value) if isinstance(value, str) and value.isascii() else value
-    count = 0
-    for name, item in source.items():
-        if name == "optimizer" or not _has_arrays(item):
-            continue
-        if isinstance(item, h5py.Group):
-            count += _copy_group(item, target.create_group(name), storage, patterns)
-            continue
-        values = storage.round(item[()])
-        if values.dtype.kind == "f" and sparse_arrays.is_sparse(values):
-            stored = sparse_arrays.write(target, name, values, patterns)
-            count += 1
-        else:
-            options = {"compression": "gzip", "shuffle": True} if values.size > 64 else {}
-            stored = target.create_dataset(name, data=values, **options)
-        stored.attrs.update(item.attrs)
-    return count
-
-
-def _has_arrays(item: Any) -> bool:
-    """Whether there is an array in a group of a weights file, or it is one; Keras writes many empty groups."""
-    import h5py
-
-    return not isinstance(item, h5py.Group) or any(_has_arrays(part) for part in item.values())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,32 +77,3 @@ def read(group: Any) -> Array:
     matrix = np.zeros((math.prod(shape[:-1]), shape[-1]), data.dtype)
     matrix[np.repeat(np.arange(len(matrix)), np.diff(indptr.astype("int64"))), indices] = data
     return matrix.reshape(shape)
-
-
-def has_sparse_arrays(path: Path) -> bool:
-    """Whether some arrays of a weights file are stored sparse."""
-    import h5py
-
-    with h5py.File(path) as file:
-        return COUNT in file.attrs
-
-
-def expand(path: Path, target: Path) -> None:
-    """Write a weights file in which all arrays are stored as they are, as Keras reads it."""
-    import h5py
-
-    with h5py.File(path) as source, h5py.File(target, "w") as new:
-        _expand_group(source, new)
-
-
-def _expand_group(source: Any, target: Any) -> None:
-    import h5py
-
-    target.attrs.update({key: value for key, value in source.attrs.items() if key != COUNT})
-    for name, item in source.items():
-        if isinstance(item, h5py.Group) and SHAPE not in item.attrs:
-            _expand_group(item, target.create_group(name))
-        else:
-            values = read(item) if isinstance(item, h5py.Group) else item[()]
-            attributes = {key: value for key, value in item.attrs.items() if key != SHAPE}
-            target.create_dataset(name, data=values).attrs.update(attributes)
