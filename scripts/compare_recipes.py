@@ -98,17 +98,32 @@ def write_page(results: list[dict[str, Any]]) -> None:
         "| recipe | changed | scored on | seeds | accuracy | NLL | ECE | AUROC |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    results = [result for result in results if result["recipe_digest"] == digest_of(result["recipe"])]
+    present = [result for result in results if result["recipe_digest"] == digest_of(result["recipe"])]
+    earlier = [result for result in results if result not in present]
+    lines += rows_of(present)
+    if earlier:
+        lines += [
+            "",
+            "## What led to a recipe",
+            "",
+            "Rows of recipes that were changed later: each changes the recipe as it was then.",
+            "",
+            *lines[8:10],
+            *rows_of(earlier),
+        ]
+    (ROOT / "docs" / "recipes.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def rows_of(results: list[dict[str, Any]]) -> list[str]:
+    """Rows of a table in Markdown."""
+    lines = []
     for result in sorted(results, key=lambda r: (r["split"] == "test", r["recipe"], r["changes"])):
         runs = result["scores"].values()
         cells = [spread([run[score] for run in runs if score in run]) for score in SCORES]
         seeds = ", ".join(sorted(result["scores"], key=int))
-        lines.append(
-            f"| {result['recipe']} | {result['changes'] or '-'} | {result['split']} | {seeds} | "
-            + " | ".join(cells)
-            + " |"
-        )
-    (ROOT / "docs" / "recipes.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+        first = [result["recipe"], result["changes"] or "-", result["split"], seeds]
+        lines.append("| " + " | ".join([*first, *cells]) + " |")
+    return lines
 
 
 def spread(values: list[float]) -> str:
