@@ -34,6 +34,10 @@ from bayeskeras.recipe import Recipe
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "recipes.json"
 SCORES = ("accuracy", "nll", "ece", "auroc")
+HEADER = (
+    "| recipe | changed | scored on | seeds | accuracy | NLL | ECE | AUROC |",
+    "|---|---|---|---|---|---|---|---|",
+)
 
 
 def setting(text: str) -> tuple[str, str, Any]:
@@ -95,8 +99,7 @@ def write_page(results: list[dict[str, Any]]) -> None:
         "± sample standard deviation. Settings are chosen on the validation split; rows of the test set report the",
         "spread of the final recipe.",
         "",
-        "| recipe | changed | scored on | seeds | accuracy | NLL | ECE | AUROC |",
-        "|---|---|---|---|---|---|---|---|",
+        *HEADER,
     ]
     present = [result for result in results if result["recipe_digest"] == digest_of(result["recipe"])]
     earlier = [result for result in results if result not in present]
@@ -108,7 +111,7 @@ def write_page(results: list[dict[str, Any]]) -> None:
             "",
             "Rows of recipes that were changed later: each changes the recipe as it was then.",
             "",
-            *lines[8:10],
+            *HEADER,
             *rows_of(earlier),
         ]
     (ROOT / "docs" / "recipes.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
