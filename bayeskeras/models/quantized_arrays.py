@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from bayeskeras.models.hdf5 import create_group
+
 Array = np.ndarray
 
 #: Attribute of a file: how many arrays in it are stored as integers. Files without any do not have it.
@@ -44,7 +46,7 @@ def write(parent: Any, name: str, values: Array) -> Any:
     matrix = values.reshape(-1, values.shape[-1]).astype("float32")
     scale = np.abs(matrix).max(axis=0) / np.float32(LARGEST)
     integers = np.round(matrix / np.where(scale > 0.0, scale, 1.0)).astype("int8")
-    group = parent.create_group(name)
+    group = create_group(parent, name)
     group.attrs[MARK] = True
     options: dict[str, Any] = {"compression": "gzip", "compression_opts": 9, "chunks": values.shape}
     group.create_dataset("values", data=integers.reshape(values.shape), **options)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bayeskeras.models.hdf5 import create_group
+
 Array = np.ndarray
 
 #: Attribute of a group of the file that stands for an array: the shape of the array.
@@ -49,7 +51,7 @@ def write(parent: Any, name: str, values: Array, patterns: dict[bytes, Any]) -> 
     indices = np.nonzero(is_kept)[1].astype(np.min_scalar_type(matrix.shape[1] - 1))
     ends = np.concatenate([[0], np.cumsum(is_kept.sum(axis=1))])
     indptr = ends.astype(np.min_scalar_type(int(ends[-1])))
-    group = parent.create_group(name)
+    group = create_group(parent, name)
     group.attrs[SHAPE] = values.shape
     _write_dataset(group, "data", matrix[is_kept])
     pattern = hashlib.sha256(repr(matrix.shape).encode() + indices.tobytes() + indptr.tobytes()).digest()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bayeskeras.models import quantized_arrays, sparse_arrays
+from bayeskeras.models.hdf5 import create_file, create_group
 
 #: Types of the storage. With `"int8"` it is that of large kernels, and the rest is in float16.
 DTYPES = ("float32", "float16", "int8")
@@ -38,8 +39,7 @@ def compress(path: Path, dtype: str) -> None:
     import h5py
 
     target = path.with_suffix(".tmp")
-    # The layout of HDF5 1.10 takes a tenth of the space of the first one for what is not data.
-    with h5py.File(path) as source, h5py.File(target, "w", libver=("v110", "v110")) as new:
+    with h5py.File(path) as source, create_file(target) as new:
         counts = dict.fromkeys(_COUNTS, 0)
         _copy_group(source, new, dtype, {}, counts)
         new.attrs.update({name: count for name, count in counts.items() if count})
@@ -76,7 +76,7 @@ def _copy_group(
         if name == "optimizer" or not _has_arrays(item):
             continue
         if isinstance(item, h5py.Group):
-            _copy_group(item, target.create_group(name), dtype, patterns, counts)
+            _copy_group(item, create_group(target, name), dtype, patterns, counts)
             continue
         values = item[()]
         is_float = values.dtype.kind == "f"

@@ -127,8 +127,3 @@ def test_a_fresh_process_computes_the_same(tmp_path: Path) -> None:
     found = np.load(tmp_path / "reloaded.npz")
     for key, value in facts(model, x).items():
         np.testing.assert_allclose(found[f"preset/{key}"], value, rtol=1e-5, atol=1e-5)
-
-
-def test_bad_types(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected dtype of .*int8.*received: dtype='int4'"):
-        network().save_to_preset(tmp_path, dtype="int4")
