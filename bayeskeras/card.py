@@ -216,7 +216,11 @@ def leaderboard_text(rows: Sequence[dict[str, Any]]) -> str:
 def _others(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Which rows have another number of draws than the rest."""
     sizes = sorted({row["num_samples"] for row in rows if row["posterior"] == "deep_ensemble"} - {50})
-    return [f"deep ensembles: one draw of each member, T = {', '.join(map(str, sizes))};"] if sizes else []
+    return (
+        [f"deep ensembles of MAP networks: one draw of each member, T = {', '.join(map(str, sizes))};"]
+        if sizes
+        else []
+    )
 
 
 def _cell(key: str, value: Any) -> str:
