@@ -111,6 +111,13 @@ def print_goals(goals: Mapping[str, bool]) -> None:
         print(f"{'met' if is_met else 'missed'}: {statement}")
 
 
+def _arguments_that_matter(arguments: Sequence[str]) -> list[str]:
+    """A command line without `--work`: a place on one machine, on which no result depends."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--work")
+    return parser.parse_known_args(arguments)[1]
+
+
 def _text(value: Any) -> str:
     if value is None:
         return "-"
@@ -129,7 +136,7 @@ def write_results(name: str, results: dict[str, Any], figure: Any, quick: bool) 
     folder = RESULTS / "quick" if quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     record = {
-        "command": " ".join(["python", f"scripts/{name}.py", *sys.argv[1:]]),
+        "command": " ".join(["python", f"scripts/{name}.py", *_arguments_that_matter(sys.argv[1:])]),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "bayeskeras": bk.__version__,

@@ -140,8 +140,12 @@ def main() -> None:
         rows: list[list[Any]] = [[*row, "published"] for row in PUBLISHED[network]]
         ours = "-".join(f"{100 * share:.1f}" for share in shares.values())
         rows.append(["bayeskeras, Sparse VD", error, ours, ratio, dataset])
+        texts = [
+            [method, f"{share:.2f}", layers, f"{times:.0f}", place]
+            for method, share, layers, times, place in rows
+        ]
         lecture.print_table(
-            TITLES[network], ["method", "error %", "sparsity per layer %", "compression", "where"], rows
+            TITLES[network], ["method", "error %", "sparsity per layer %", "compression", "where"], texts
         )
         print(
             f"T = 50 draws: accuracy {predictive['accuracy']:.4f}, NLL {predictive['nll']:.4f}, "

@@ -13,7 +13,6 @@ from bayeskeras.layers.draws import in_draw
 from bayeskeras.layers.kinds import linear_kind
 from bayeskeras.layers.mean_field import MeanField
 from bayeskeras.layers.weight_posterior import Tensor
-from bayeskeras.precision import at_least_float32
 from bayeskeras.priors import LogUniform
 from bayeskeras.priors.log_uniform import LOG_ALPHA_LIMITS, log_alpha
 from bayeskeras.priors.prior import is_number
@@ -24,9 +23,6 @@ THRESHOLD = 3.0
 
 #: Starting value of the posterior stddevs, `log variance = -10`.
 INITIAL_STDDEV = math.exp(-5.0)
-
-#: Weights count as at least this for the stddevs that start in proportion to them.
-_SMALLEST_WEIGHT = 1e-8
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
@@ -47,10 +43,6 @@ class SparseVariationalDropout(MeanField):
         layer: any Keras layer with variables named `*kernel` or `embeddings`.
         threshold: a weight is pruned where its `log alpha` is above this; between -8 and 8.
         initial_stddev: starting value of all posterior stddevs, in units of the weights; default: exp(-5).
-        initial_log_alpha: starting value of `log alpha` of all weights, between -8 and the threshold, in place of
-            `initial_stddev`: stddevs start in proportion to the weights that the layer has when it is wrapped. For a
-            trained network whose layers have weights of different sizes, of which one `initial_stddev` would prune
-            whole layers before they learn anything (batch normalisation works with weights however small).
         prune_in_training: whether weights beyond the threshold are 0 in training too, mean and noise.
         include_bias: whether biases get a posterior too; default: they are points.
         num_train_examples: N, by which the KL divergence is divided, for use in a plain `keras.Model` only.
@@ -78,7 +70,6 @@ class SparseVariationalDropout(MeanField):
         layer: keras.layers.Layer,
         threshold: float = THRESHOLD,
         initial_stddev: float = INITIAL_STDDEV,
-        initial_log_alpha: float | None = None,
         prune_in_training: bool = True,
         include_bias: bool = False,
         num_train_examples: int | None = None,
@@ -93,11 +84,6 @@ class SparseVariationalDropout(MeanField):
         if not is_number(initial_stddev, above=0.0):
             raise ValueError(
                 f"SparseVariationalDropout: expected initial_stddev > 0, received: initial_stddev={initial_stddev!r}"
-            )
-        if initial_log_alpha is not None and not is_number(initial_log_alpha, above=low, below=threshold):
-            raise ValueError(
-                f"SparseVariationalDropout: expected initial_log_alpha to be None or between {low} and "
-                f"threshold={threshold!r}, received: initial_log_alpha={initial_log_alpha!r}"
             )
         if not isinstance(prune_in_training, bool):
             raise ValueError(
@@ -114,22 +100,12 @@ class SparseVariationalDropout(MeanField):
             **kwargs,
         )
         self.threshold = float(threshold)
-        self.initial_log_alpha = initial_log_alpha
         self.prune_in_training = prune_in_training
 
     def build_posterior(self, fan_ins: list[float]) -> None:
         """Make the stddevs, and choose the estimator."""
         super().build_posterior(fan_ins)
         self.estimator = "weight" if linear_kind(self.layer, self._built_rank()) is None else "local"
-
-    def start_from_weights(self) -> None:
-        """Set stddevs in proportion to the kernels, if `initial_log_alpha` is given."""
-        super().start_from_weights()
-        if self.initial_log_alpha is None:
-            return
-        for kernel, log_stddev in zip(self.kernels, self.log_stddevs, strict=True):
-            size = ops.maximum(ops.abs(at_least_float32(kernel.value)), _SMALLEST_WEIGHT)
-            log_stddev.assign(ops.log(size) + self.initial_log_alpha / 2.0)
 
     def log_alphas(self) -> list[Tensor]:
         """`log(stddev^2 / mean^2)` of each weight, one array for each of `kernels`, between -8 and 8."""
@@ -195,9 +171,4 @@ class SparseVariationalDropout(MeanField):
         config = super().get_config()
         for name in ("prior", "estimator"):
             config.pop(name)
-        return {
-            **config,
-            "threshold": self.threshold,
-            "initial_log_alpha": self.initial_log_alpha,
-            "prune_in_training": self.prune_in_training,
-        }
+        return {**config, "threshold": self.threshold, "prune_in_training": self.prune_in_training}

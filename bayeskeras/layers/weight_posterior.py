@@ -111,10 +111,10 @@ class WeightPosterior(keras.layers.Wrapper, HasDivergence):
         self._priors = [self.prior.copy() for _ in owned]
         for (owner, variable), prior in zip(owned, self._priors, strict=True):
             prior.build(tuple(variable.shape), fan_in(owner, variable))
+        self.centre_prior()
         self.build_posterior([fan_in(owner, variable) for owner, variable in owned])
         for index, variable in enumerate(self.kl_variables()):
             variable.regularizer = KLRegularizer(self, index, variable.regularizer)
-        self.start_from_weights()
         self.built = True
 
     def _build_layer(self, *args: Any, **kwargs: Any) -> None:
@@ -135,8 +135,8 @@ class WeightPosterior(keras.layers.Wrapper, HasDivergence):
             name.endswith("kernel") or name == "embeddings" or (self.include_bias and name.endswith("bias"))
         ) and keras.backend.is_float_dtype(variable.dtype)
 
-    def start_from_weights(self) -> None:
-        """Set what starts from the present values of the kernels: here the centres of warm-start priors."""
+    def centre_prior(self) -> None:
+        """Centre warm-start priors at the present values of the kernels."""
         with full_precision():
             for variable, prior in zip(self.kernels, self._priors, strict=True):
                 prior.centre(variable.value)

@@ -133,7 +133,7 @@ def convert(
         copy_state(old, new)
     for wrapper in wrappers:
         if isinstance(wrapper, WeightPosterior):
-            wrapper.start_from_weights()
+            wrapper.centre_prior()
     if removed:
         report.changes.insert(0, f"removed the final {removed} of {final.name!r}: outputs are logits")
     order = {layer.name: i for i, layer in enumerate(leaves)}

@@ -19,8 +19,6 @@ class SparseVariationalDropout(Posterior):
     Args:
         threshold: a weight is pruned where `log(stddev^2 / mean^2)` is above this.
         initial_stddev: starting value of posterior stddevs, in units of the weights; default: exp(-5).
-        initial_log_alpha: starting value of `log alpha` of all weights in place of `initial_stddev`: stddevs start in
-            proportion to the weights of the network that is converted. For trained networks.
         prune_in_training: whether weights beyond the threshold are 0 in training too.
         kl_warm_up: share of the epochs of `fit` over which the KL divergence comes in, linearly, if no
             `bayeskeras.callbacks.KLWarmUp` is given; 0: all of it from the start. Without a warm-up most weights
@@ -42,7 +40,6 @@ class SparseVariationalDropout(Posterior):
         self,
         threshold: float = THRESHOLD,
         initial_stddev: float = INITIAL_STDDEV,
-        initial_log_alpha: float | None = None,
         prune_in_training: bool = True,
         kl_warm_up: float = 0.3,
         layers: str = "all",
@@ -53,7 +50,6 @@ class SparseVariationalDropout(Posterior):
             )
         self.threshold = threshold
         self.initial_stddev = initial_stddev
-        self.initial_log_alpha = initial_log_alpha
         self.prune_in_training = prune_in_training
         self.kl_warm_up = float(kl_warm_up)
         self.layers = checked_choice("SparseVariationalDropout", layers)
@@ -65,7 +61,6 @@ class SparseVariationalDropout(Posterior):
             layer,
             threshold=self.threshold,
             initial_stddev=self.initial_stddev,
-            initial_log_alpha=self.initial_log_alpha,
             prune_in_training=self.prune_in_training,
         )
         return wrapper, f"pruned at log alpha {self.threshold:g}"
@@ -75,7 +70,6 @@ class SparseVariationalDropout(Posterior):
         return {
             "threshold": self.threshold,
             "initial_stddev": self.initial_stddev,
-            "initial_log_alpha": self.initial_log_alpha,
             "prune_in_training": self.prune_in_training,
             "kl_warm_up": self.kl_warm_up,
             "layers": self.layers,

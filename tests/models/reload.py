@@ -1,10 +1,12 @@
-"""Run in a fresh process by test_saving.py: loads models and writes what they compute.
+"""Loads models in a fresh process and writes what they compute; `in_a_fresh_process` runs it.
 
     python reload.py FOLDER
 
 FOLDER holds x.npz (inputs by name), NAME.keras files and preset folders NAME; results go to reloaded.npz.
 """
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import keras
 import numpy as np
 
 import bayeskeras as bk
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def facts(model: bk.BayesianModel, x: np.ndarray) -> dict[str, np.ndarray]:
@@ -23,6 +27,15 @@ def facts(model: bk.BayesianModel, x: np.ndarray) -> dict[str, np.ndarray]:
         "n": np.asarray(model.num_train_examples or 0),
         "kl_weight": np.asarray(model.kl_weight),
     }
+
+
+def in_a_fresh_process(folder: Path) -> dict[str, np.ndarray]:
+    """The facts of all models in `folder`, as another process computes them, by `NAME/fact`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": keras.backend.backend()}
+    command = [sys.executable, __file__, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(np.load(folder / "reloaded.npz"))
 
 
 def main(folder: Path) -> None:

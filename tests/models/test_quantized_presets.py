@@ -1,8 +1,5 @@
 """Presets in 8 bits: how large, how far off, and that they load."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -13,7 +10,7 @@ import pytest
 from bayeskeras import BayesianModel, DeepEnsemble
 from bayeskeras.models import MLP, quantized_arrays
 from tests.models.networks import arrays
-from tests.models.reload import facts
+from tests.models.reload import facts, in_a_fresh_process
 from tests.models.test_sparse_presets import pruned
 
 ROOT = Path(__file__).parents[2]
@@ -120,10 +117,6 @@ def test_a_fresh_process_computes_the_same(tmp_path: Path) -> None:
     model = reloaded(network(), tmp_path / "preset")
     x = arrays(model, 5)
     np.savez(tmp_path / "x.npz", preset=x)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": keras.backend.backend()}
-    command = [sys.executable, str(ROOT / "tests" / "models" / "reload.py"), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = np.load(tmp_path / "reloaded.npz")
+    found = in_a_fresh_process(tmp_path)
     for key, value in facts(model, x).items():
         np.testing.assert_allclose(found[f"preset/{key}"], value, rtol=1e-5, atol=1e-5)

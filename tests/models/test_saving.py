@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from bayeskeras import BayesianModel, bayesianize, posteriors
 from bayeskeras.likelihoods import Normal
 from bayeskeras.models import preset_folder, stored_weights
 from tests.models.networks import arrays, classes, convolutional, dense, perturb
-from tests.models.reload import facts
+from tests.models.reload import facts, in_a_fresh_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,15 +88,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], A
         for end in (".keras", ""):
             expected |= {f"{name}{end}/{key}": value for key, value in facts(model, x).items()}
     np.savez(folder / "x.npz", **inputs)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "KERAS_BACKEND": keras.backend.backend(),
-    }
-    command = [sys.executable, str(ROOT / "tests" / "models" / "reload.py"), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return expected, np.load(folder / "reloaded.npz")
+    return expected, in_a_fresh_process(folder)
 
 
 @pytest.mark.parametrize("file", saved())

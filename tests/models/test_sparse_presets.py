@@ -1,9 +1,6 @@
 """Presets of pruned models are small, and load as if they were stored whole."""
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +15,7 @@ from bayeskeras import BayesianModel
 from bayeskeras.layers import SparseVariationalDropout
 from bayeskeras.models import MLP, preset_folder, sparse_arrays
 from tests.models.networks import arrays, dense
-from tests.models.reload import facts
+from tests.models.reload import facts, in_a_fresh_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,11 +187,7 @@ def test_a_fresh_process_computes_the_same(model: BayesianModel, tmp_path: Path)
     model.save_to_preset(tmp_path / "sparse")
     x = arrays(model, 5)
     np.savez(tmp_path / "x.npz", sparse=x)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": keras.backend.backend()}
-    command = [sys.executable, str(ROOT / "tests" / "models" / "reload.py"), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = np.load(tmp_path / "reloaded.npz")
+    found = in_a_fresh_process(tmp_path)
     for key, value in facts(model, x).items():
         np.testing.assert_allclose(found[f"sparse/{key}"], value, rtol=1e-5, atol=1e-5)
 

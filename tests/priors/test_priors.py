@@ -139,7 +139,7 @@ def test_warm_start_is_centred_at_the_weights(wrapper: Any) -> None:
     layer.kernels[0].assign(kernel + 1.0)
     # Each of 12 weights is one unit away, with scale^2 = 1 / fan-in = 1 / 4.
     assert float(layer.kl_divergence()) == pytest.approx(at_centre + 12 * 0.5 * 4, rel=1e-5)
-    layer.start_from_weights()
+    layer.centre_prior()
     assert float(layer.kl_divergence()) == pytest.approx(at_centre, rel=1e-5)
 
 

@@ -26,6 +26,12 @@ def test_a_script_without_results_says_so() -> None:
     assert "no full run yet" in lecture_page.section("toss", "A coin is tossed.\n\nMore.", None)
 
 
+@pytest.mark.parametrize("place", [["--work", "/a/place"], ["--work=/a/place"], []])
+def test_commands_name_no_place_of_one_machine(place: list[str]) -> None:
+    arguments = ["--networks", "mlp", *place, "--seed", "3"]
+    assert lecture._arguments_that_matter(arguments) == ["--networks", "mlp", "--seed", "3"]
+
+
 def test_what_is_printed_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(lecture, "_tables", [])
     monkeypatch.setattr(lecture, "_goals", {})
