@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import json
-import os
 import shutil
 import time
 import warnings
@@ -19,6 +18,7 @@ from bayeskeras._version import __version__
 from bayeskeras.callbacks import KLWarmUp, Resumable
 from bayeskeras.card import card_text
 from bayeskeras.datasets.unknown_inputs import unknown_inputs
+from bayeskeras.device import device_name
 from bayeskeras.models import BayesianModel, preset_folder
 from bayeskeras.models.ensemble import Ensemble
 from bayeskeras.models.preset_folder import write_text
@@ -143,7 +143,7 @@ def train(
             "examples": len(x),
             "seconds": round(seconds),
             "backend": keras.backend.backend(),
-            "device": _device(model),
+            "device": device_name(),
             "keras": keras.__version__,
             "bayeskeras": __version__,
             "last_epoch": last_epoch,
@@ -290,15 +290,6 @@ def _recipe_path(recipe: str | Path) -> Path:
     if not (folder / RECIPE).is_file():
         raise ValueError(f"expected a preset folder with {RECIPE}, received: recipe={str(recipe)!r}")
     return folder / RECIPE
-
-
-def _device(model: keras.Model) -> str:
-    """What computes: where the weights of a model lie."""
-    device = model.weights[0].value.device
-    if "cpu" not in str(device).lower():
-        return str(getattr(device, "device_kind", "GPU"))
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"CPU, {count} core{'' if count == 1 else 's'}"
 
 
 def _full_precision_scores(model: BayesianModel | Ensemble, recipe: Recipe) -> dict[str, Any]:

@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 import bayeskeras as bk
+from bayeskeras.device import device_name
 from bayeskeras.models.resumed_fit import resumed_fit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -138,6 +139,7 @@ def write_results(name: str, results: dict[str, Any], figure: Any, quick: bool) 
     record = {
         "command": " ".join(["python", f"scripts/{name}.py", *_arguments_that_matter(sys.argv[1:])]),
         "backend": keras.backend.backend(),
+        "device": device_name(),
         "keras": keras.__version__,
         "bayeskeras": bk.__version__,
         **results,
