@@ -9,10 +9,10 @@ the evidence lower bound the simplest explanation wins, a constant answer with a
 
 MNIST: dense layers 1000-1000, dropout 0.2 after each (the published width is not known). CIFAR-10: the VGG-like
 network at a quarter of its width, dropout 0.5 after its dense layer. Adam with a cosine schedule in batches of 128,
-on MNIST from 3e-4, on CIFAR-10 from 1e-4: at 1e-3 the network with binary dropout learns nothing of the CIFAR-10 labels
-in 120 epochs, so there the refusal of sparse variational dropout would prove nothing. Sparse variational dropout has
-no other regularisation, its KL divergence comes in over a third of the epochs. Accuracies are those of the mean
-network.
+on MNIST from 3e-4, on CIFAR-10 from 1e-4: at 1e-3 the network with binary dropout learns nothing of the CIFAR-10
+labels in 120 epochs, so there the refusal of sparse variational dropout would prove nothing. Sparse variational
+dropout has no other regularisation, its KL divergence comes in over a third of the epochs. Accuracies are those of
+the mean network.
 
 A full run goes on where it was cut off. MNIST takes half an hour on one core with JAX, CIFAR-10 seven minutes on an
 H100 (JAX) or about two hours on two cores (TensorFlow).
