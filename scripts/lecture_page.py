@@ -44,7 +44,8 @@ def section(name: str, docstring: str, record: dict[str, Any] | None) -> str:
         lines += [f"**{table['title']}**", "", _row(table["columns"]), "|" + "---|" * len(table["columns"])]
         lines += [*map(_row, table["rows"]), ""]
     lines += [f"- {'met' if is_met else 'missed'}: {goal}" for goal, is_met in record["goals"].items()]
-    return "\n".join([*lines, "", f"`{record['command']}`, {record['backend']} backend.", ""])
+    where = f"{record['backend']} backend" + (f", {record['device']}" if "device" in record else "")
+    return "\n".join([*lines, "", f"`{record['command']}`, {where}.", ""])
 
 
 def _row(cells: list[str]) -> str:

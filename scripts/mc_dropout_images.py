@@ -16,7 +16,8 @@ Bernoulli approximate variational inference", and 2016, "Dropout as a Bayesian a
 - A "1" rotated in 12 steps, 100 passes of lenet-ip: inputs and outputs of the softmax, predicted classes. (The
   papers show the rotated images without angles; here it is the first "1" of the test set in steps of 10 degrees
   counter-clockwise.)
-- Variation ratio, entropy and mutual information of the deck's three examples.
+- Variation ratio, entropy and mutual information of the deck's three examples. The deck prints 0.5 for both
+  entropies and for the last mutual information; by its own formulas they are log 2 = 1 bit = 0.693 nat.
 
 Differences from the papers: Adam with a cosine schedule from 0.001 in batches of 128 (there: stochastic gradient
 descent for 1e6 iterations and more), no weight decay (1e-6 in the deck, 5e-4 in the authors' files).
@@ -343,10 +344,15 @@ def print_errors(rows: list[dict[str, Any]]) -> None:
         ["network", "training images", "standard", "published", "MC dropout", "published"],
         table,
     )
-    for row in rows:
-        if row["network"] == "all":
-            verdict = "below" if is_reproduced(row) else "NOT below"
-            print(f"{row['images']:,} images: MC lenet-all is {verdict} standard lenet-all.")
+
+
+def goals(rows: list[dict[str, Any]]) -> dict[str, bool]:
+    """What a full run must show: averaging over masks is better than the mean network of lenet-all."""
+    return {
+        f"{row['images']:,} images: MC lenet-all is below standard lenet-all": is_reproduced(row)
+        for row in rows
+        if row["network"] == "all"
+    }
 
 
 def main() -> None:
@@ -369,6 +375,8 @@ def main() -> None:
             if name == "ip" and divisor == 1:
                 images, distribution = rotation(model, options)
     print_errors(rows)
+    if not options.quick:
+        lecture.print_goals(goals(rows))
     results: dict[str, Any] = {
         "seed": options.seed,
         "dataset": "digits" if options.quick else "mnist",
