@@ -11,7 +11,9 @@ from bayeskeras.layers.mean_field import MeanField
 from bayeskeras.layers.noise import MultiplicativeNoise
 from bayeskeras.layers.sparse_variational_dropout import SparseVariationalDropout
 from bayeskeras.layers.spatial_mc_dropout import SpatialMCDropout
+from bayeskeras.layers.tied_dropout_rnn import TiedDropoutRNN
 from bayeskeras.layers.weight_posterior import WeightPosterior
+from bayeskeras.layers.word_dropout import WordDropout
 
 __all__ = [
     "MAP",
@@ -25,5 +27,7 @@ __all__ = [
     "MultiplicativeNoise",
     "SparseVariationalDropout",
     "SpatialMCDropout",
+    "TiedDropoutRNN",
     "WeightPosterior",
+    "WordDropout",
 ]

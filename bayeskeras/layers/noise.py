@@ -30,7 +30,7 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
     Args:
         noise_shape: shape of the noise, as in `keras.layers.Dropout`: 1 for an axis along which it is the same,
             `None` (or the size of the axis) for one along which it varies; default: it varies along all axes.
-        seed: of the layer's `keras.random.SeedGenerator`.
+        seed: of the layer's `keras.random.SeedGenerator`; or the generator of a wrapper, whose part this layer is.
         num_train_examples: N, by which the KL divergence of a learned rate is divided, for use in a plain
             `keras.Model` only.
         **kwargs: `name`, `dtype` of `keras.layers.Layer`.
@@ -39,7 +39,7 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
     def __init__(
         self,
         noise_shape: Sequence[int | None] | None = None,
-        seed: int | None = None,
+        seed: Any = None,
         num_train_examples: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -52,7 +52,8 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
         self.noise_shape = _checked_shape(type(self).__name__, noise_shape)
         self.seed = seed
         self.num_train_examples = num_train_examples
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        shared = isinstance(seed, keras.random.SeedGenerator)
+        self.seed_generator = seed if shared else keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
     def shared_axes(self, rank: int) -> tuple[int, ...]:

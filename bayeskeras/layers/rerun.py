@@ -41,7 +41,7 @@ def rerun(
     replaced = {id(variable) for variable, _ in values}
     variables = [*layer.variables, *recurrent_states(layer)]
     kept = [(variable, variable.value) for variable in variables if id(variable) not in replaced]
-    with _with_attributes(layer, attributes or {}):
+    with with_attributes(layer, attributes or {}):
         scope = keras.StatelessScope(state_mapping=[*kept, *values], collect_losses=True)
         states = [variable for variable, _ in kept if not variable.trainable]
         before = [scope.get_current_value(variable) for variable in states]
@@ -78,7 +78,7 @@ def full_precision() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _with_attributes(layer: keras.layers.Layer, attributes: Mapping[str, Any]) -> Iterator[None]:
+def with_attributes(layer: keras.layers.Layer, attributes: Mapping[str, Any]) -> Iterator[None]:
     """Other values of attributes, past the tracking of Keras, so that the saved configuration stays right."""
     store = vars(layer)
     before = {name: store.get(name, _MISSING) for name in attributes}

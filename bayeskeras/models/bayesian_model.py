@@ -13,7 +13,15 @@ from keras import ops, tree
 
 from bayeskeras import likelihoods, posteriors
 from bayeskeras.callbacks.kl_warm_up import KLWarmUp
-from bayeskeras.layers import MAP, InputDropout, MCDropConnect, MultiplicativeNoise, SparseVariationalDropout
+from bayeskeras.layers import (
+    MAP,
+    InputDropout,
+    MCDropConnect,
+    MultiplicativeNoise,
+    SparseVariationalDropout,
+    TiedDropoutRNN,
+    WordDropout,
+)
 from bayeskeras.layers.divergence import kl_layers
 from bayeskeras.layers.draws import stochastic_layers, trainer_owns_kl_scope
 from bayeskeras.layers.masks import get_keras_mask
@@ -391,10 +399,17 @@ class BayesianModel(keras.Model):
         """Dropout rate of each layer that has one, fixed or learned, by the name of the layer.
 
         For Gaussian dropout the rate of binary dropout with the same variance, `alpha / (1 + alpha)`. Layers of
-        the same name have those of the models around them before it: `"block_a/dense"`.
+        the same name have those of the models around them before it: `"block_a/dense"`. A recurrent layer of tied
+        masks has two: `"lstm/input"` and `"lstm/recurrent"`.
         """
-        kinds = (InputDropout, MCDropConnect, MultiplicativeNoise)
-        return {name: float(layer.rate) for name, layer in named(self, kinds).items()}
+        kinds = (InputDropout, MCDropConnect, MultiplicativeNoise, TiedDropoutRNN, WordDropout)
+        rates: dict[str, float] = {}
+        for name, layer in named(self, kinds).items():
+            if isinstance(layer, TiedDropoutRNN):
+                rates.update({f"{name}/{kernel}": rate for kernel, rate in layer.rates.items()})
+            else:
+                rates[name] = float(layer.rate)
+        return rates
 
     def sparsity(self) -> dict[str, float]:
         """Share of pruned weights of each layer of sparse variational dropout, by its name as in `rates`."""

@@ -11,6 +11,7 @@ from bayeskeras.posteriors.mc_dropout import MCDropout
 from bayeskeras.posteriors.mean_field import MeanField
 from bayeskeras.posteriors.posterior import Posterior
 from bayeskeras.posteriors.sparse_variational_dropout import SparseVariationalDropout
+from bayeskeras.posteriors.variational_dropout import VariationalDropout
 
 __all__ = [
     "MAP",
@@ -23,6 +24,7 @@ __all__ = [
     "MeanField",
     "Posterior",
     "SparseVariationalDropout",
+    "VariationalDropout",
     "convert",
     "get",
 ]

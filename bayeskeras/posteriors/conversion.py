@@ -10,7 +10,6 @@ import keras
 
 from bayeskeras.layers import MAP, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
-from bayeskeras.layers.kinds import takes_ids
 from bayeskeras.posteriors.dropped_inputs import dropped_inputs
 from bayeskeras.posteriors.output_activation import final_operation, output_activation, without_activation
 from bayeskeras.posteriors.posterior import LayerChoice, Posterior
@@ -139,7 +138,7 @@ def convert(
     order = {layer.name: i for i, layer in enumerate(leaves)}
     report.converted.sort(key=lambda row: order[row[0]])
     report.left_alone = [
-        (layer.name, type(layer).__name__, _reason(layer, convertible, layers))
+        (layer.name, type(layer).__name__, _reason(posterior, layer, convertible, layers))
         for layer in leaves
         if id(layer) not in chosen | rates.keys() and (layer.weights or _keeps_dropout(layer, layers))
     ]
@@ -211,7 +210,12 @@ def _choose(
     )
 
 
-def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer], layers: LayerChoice) -> str:
+def _reason(
+    posterior: Posterior,
+    layer: keras.layers.Layer,
+    convertible: list[keras.layers.Layer],
+    layers: LayerChoice,
+) -> str:
     if _keeps_dropout(layer, layers):
         return "its dropout stays off in draws"
     if any(layer is other for other in convertible):
@@ -220,8 +224,7 @@ def _reason(layer: keras.layers.Layer, convertible: list[keras.layers.Layer], la
         return "is Bayesian already"
     if not _has_kernel(layer):
         return "has no kernel"
-    is_embedding = layers != "existing" and takes_ids(layer)
-    return "takes ids, which dropout cannot drop" if is_embedding else "not chosen"
+    return "not chosen" if layers == "existing" else posterior.reason_against(layer)
 
 
 def _keeps_dropout(layer: keras.layers.Layer, layers: LayerChoice) -> bool:

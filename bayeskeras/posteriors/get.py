@@ -14,6 +14,7 @@ from bayeskeras.posteriors.mc_dropout import MCDropout
 from bayeskeras.posteriors.mean_field import MeanField
 from bayeskeras.posteriors.posterior import Posterior
 from bayeskeras.posteriors.sparse_variational_dropout import SparseVariationalDropout
+from bayeskeras.posteriors.variational_dropout import VariationalDropout
 
 _FAMILIES = (
     MAP,
@@ -23,6 +24,7 @@ _FAMILIES = (
     GaussianDropout,
     ConcreteDropout,
     SparseVariationalDropout,
+    VariationalDropout,
     DeepEnsemble,
 )
 _BY_NAME: dict[str, type[Posterior]] = {family.name: family for family in _FAMILIES}
@@ -33,8 +35,8 @@ def get(identifier: Any) -> Posterior:
 
     Args:
         identifier: `"map"`, `"mean_field"`, `"mc_dropout"`, `"mc_drop_connect"`, `"gaussian_dropout"`,
-            `"concrete_dropout"`, `"sparse_variational_dropout"`, `"deep_ensemble"`, a `Posterior`, or a
-            configuration made by `keras.saving.serialize_keras_object`.
+            `"concrete_dropout"`, `"sparse_variational_dropout"`, `"variational_dropout"`, `"deep_ensemble"`, a
+            `Posterior`, or a configuration made by `keras.saving.serialize_keras_object`.
 
     Returns:
         A `Posterior`.

@@ -9,6 +9,7 @@ import keras
 
 from bayeskeras.layers import MAP, WeightPosterior
 from bayeskeras.layers.draws import Stochastic
+from bayeskeras.layers.kinds import takes_ids
 
 LayerChoice = str | Callable[[keras.layers.Layer], bool]
 
@@ -47,6 +48,10 @@ class Posterior:
         if isinstance(layer, WeightPosterior | Stochastic):
             return False
         return any(weight.name.endswith("kernel") or weight.name == "embeddings" for weight in layer.weights)
+
+    def reason_against(self, layer: keras.layers.Layer) -> str:
+        """Why `takes` is false for a layer with a kernel, for the report."""
+        return "takes ids, which dropout cannot drop" if takes_ids(layer) else "not chosen"
 
     def wrap(self, layer: keras.layers.Layer, input_rank: int) -> tuple[keras.layers.Layer, str]:
         """The layer that stands in place of `layer`.

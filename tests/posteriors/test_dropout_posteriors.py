@@ -29,6 +29,14 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "kl_warm_up": 0.1,
         "layers": "hidden",
     },
+    "variational_dropout": {
+        "rate": 0.2,
+        "recurrent_rate": 0.3,
+        "embedding_rate": 0.1,
+        "tied_gates": False,
+        "layers": "hidden",
+        "length_scale": 0.5,
+    },
 }
 CLASSES: dict[str, Any] = {
     "mc_dropout": posteriors.MCDropout,
@@ -36,6 +44,7 @@ CLASSES: dict[str, Any] = {
     "gaussian_dropout": posteriors.GaussianDropout,
     "concrete_dropout": posteriors.ConcreteDropout,
     "sparse_variational_dropout": posteriors.SparseVariationalDropout,
+    "variational_dropout": posteriors.VariationalDropout,
 }
 WRAPPERS: dict[str, type[keras.layers.Layer]] = {
     "mc_dropout": layers.InputDropout,
@@ -43,6 +52,7 @@ WRAPPERS: dict[str, type[keras.layers.Layer]] = {
     "gaussian_dropout": layers.InputDropout,
     "concrete_dropout": layers.ConcreteDropout,
     "sparse_variational_dropout": layers.SparseVariationalDropout,
+    "variational_dropout": layers.InputDropout,
 }
 
 
@@ -186,7 +196,7 @@ def test_embeddings_are_left_alone_with_a_reason(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["mc_drop_connect", "sparse_variational_dropout"])
+@pytest.mark.parametrize("name", ["mc_drop_connect", "sparse_variational_dropout", "variational_dropout"])
 def test_weights_of_embeddings_can_be_random(name: str) -> None:
     new = bayesianize(sequences(), name, likelihood="categorical")
     assert converted(new) == ["embedding", "bidirectional", "steps", "recurrent", "last"]
@@ -204,6 +214,42 @@ def test_recurrent_layers_have_one_mask_over_time(name: str) -> None:
         noise = kit.to_numpy(dropout.apply_noise(keras.ops.ones((64, 5, features))))
         np.testing.assert_array_equal(noise, np.repeat(noise[:, :1], 5, axis=1))
         assert len(np.unique(noise[:, 0], axis=0)) > 8
+
+
+def test_variational_dropout_gives_each_kind_of_layer_its_own_masks() -> None:
+    first = sequences()
+    perturb(first)
+    family = posteriors.VariationalDropout(0.2, recurrent_rate=0.3, embedding_rate=0.1)
+    model = bayesianize(first, family, likelihood="categorical")
+    x = arrays(first, 4)
+    np.testing.assert_allclose(model.predict(x, verbose=0), first.predict(x, verbose=0), atol=1e-5)
+    assert isinstance(leaf(model, "embedding"), layers.WordDropout)
+    for name in ("bidirectional", "recurrent"):
+        assert isinstance(leaf(model, name), layers.TiedDropoutRNN)
+    assert leaf(model, "steps").dropout.mask.shape == (1, 1, 6)
+    ways = {f"bidirectional/{way}_{kernel}": rate for way in ("forward", "backward")
+            for kernel, rate in (("input", 0.2), ("recurrent", 0.3))}  # fmt: skip
+    others = {"embedding": 0.1, "steps": 0.2, "recurrent/input": 0.2, "recurrent/recurrent": 0.3, "last": 0.2}
+    assert model.rates() == {**ways, **others}
+    samples = model.predict_distribution(x, 5, batch_size=3, seed=0, verbose=0).samples
+    whole = model.predict_distribution(x, 5, seed=0, verbose=0).samples
+    np.testing.assert_allclose(samples, whole, atol=1e-5)
+    learned = bayesianize(
+        first, posteriors.VariationalDropout(0.2, learn_rates=True), likelihood="categorical"
+    )
+    assert isinstance(leaf(learned, "last"), layers.ConcreteDropout)
+    assert leaf(learned, "recurrent").learn_rates and len(learned.rates()) == 9
+
+
+def test_variational_dropout_leaves_other_recurrent_layers_alone() -> None:
+    inputs = keras.Input((4, 3))
+    x = L.LSTM(3, dropout=0.1, return_sequences=True, name="own")(inputs)
+    x = L.RNN(L.StackedRNNCells([L.LSTMCell(3), L.LSTMCell(2)]), name="stacked")(x)
+    network = keras.Model(inputs, L.Dense(2, name="last")(x))
+    model = bayesianize(network, "variational_dropout", likelihood="categorical")
+    assert converted(model) == ["last"]
+    reason = "is a recurrent layer of another kind, or has dropout of its own"
+    assert model.conversion.left_alone == [("own", "LSTM", reason), ("stacked", "RNN", reason)]
 
 
 @pytest.mark.parametrize("spatial", [True, False])
