@@ -38,7 +38,8 @@ UNKNOWN = 7
 KNOWN = [name for name in bk.datasets.info("cifar10").class_names or () if name != "horse"]
 TRAININGS = ("ensemble", "mc", "vi")
 LABELS = {"plain": "plain", "ensemble": "ensemble (EN)", "mc": "MC dropout", "vi": "VI"}
-COLOURS = {"plain": ORANGE, "ensemble": BLUE, "mc": VERMILLION, "vi": SKY}
+#: As in the filter figure.
+COLOURS = {"plain": BLUE, "ensemble": ORANGE, "mc": VERMILLION, "vi": SKY}
 EPOCHS = {"ensemble": 50, "mc": 400, "vi": 700}
 MEMBERS = 5
 DRAWS = 50

@@ -99,6 +99,9 @@ def accuracy_versus_kept(
                 axes.set_ylabel("accuracy")
             else:
                 axes.tick_params(labelleft=False)
+        # One scale for all panels: their axes are shared.
+        lowest = min(float(line.get_ydata().min()) for axes in figure.axes for line in axes.get_lines())
+        figure.axes[0].set_ylim(lowest - 0.05 * (1.0 - lowest) - 1e-3, 1.0 + 0.02 * (1.0 - lowest) + 1e-3)
         unit = "inputs kept (%)" if as_share else "inputs kept"
         figure.supxlabel(f"{unit}, most certain first", fontsize=12)
         if first is not None and list(named) != [""]:
@@ -139,7 +142,6 @@ def _lines(
     as_share: bool,
     smallest_share: float,
 ) -> None:
-    lowest = 1.0
     for name, curve in curves.items():
         shown = curve.share >= min(smallest_share, curve.share.max())
         places = 100.0 * curve.share if as_share else curve.count
@@ -154,8 +156,6 @@ def _lines(
             markersize=4,
             label=name,
         )
-        lowest = min(lowest, float(accuracy.min()))
-    axes.set_ylim(lowest - 0.05 * (1.0 - lowest) - 1e-3, 1.0 + 0.02 * (1.0 - lowest) + 1e-3)
     axes.set_xlim(0, None)
     axes.set_axisbelow(True)
     axes.grid(color=LIGHT_GREY, linewidth=0.6)

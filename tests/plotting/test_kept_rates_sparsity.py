@@ -53,6 +53,16 @@ def test_accuracy_versus_kept_draws_the_curves() -> None:
     figure.canvas.draw()
 
 
+def test_all_panels_show_all_of_their_curves() -> None:
+    """A single network, the worst of all, is in the first panel only; the axes are shared."""
+    worst = PredictiveDistribution("categorical", {"logits": -5.0 * np.eye(3)[Y][None]})
+    figure = plotting.accuracy_versus_kept(
+        {"one": worst, "many": METHODS["many"]}, Y, ["confidence", "total_stddev"]
+    )
+    assert [len(axes.get_lines()) for axes in figure.axes] == [2, 1]
+    assert figure.axes[0].get_ylim()[0] < min(line.get_ydata().min() for line in figure.axes[0].get_lines())
+
+
 def test_accuracy_versus_kept_of_curves_and_shares() -> None:
     curves = {
         name: metrics.accuracy_versus_kept(method, Y, kept=[0.01, 0.5, 1.0])
