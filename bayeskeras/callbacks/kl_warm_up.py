@@ -16,7 +16,8 @@ class KLWarmUp(keras.callbacks.Callback):
     `delay` epochs and then rises by `1 / epochs` each, to 1. While it is below
     `kl_weight` the loss is not the ELBO: a departure that helps networks to fit before the prior prunes them
     (Soenderby et al. 2016, "Ladder variational autoencoders"). It depends on the epoch alone, so a training
-    that resumes (with `initial_epoch`) goes on where it was.
+    that resumes (with `initial_epoch`) goes on where it was. Validation has the full weight in every epoch, so that
+    `val_loss` can be compared between epochs (`EarlyStopping`).
 
     Every other call of `fit` starts at epoch 0 again: several calls of one epoch all train with the weight of the
     first one, and a second long training starts with the small weight again. So it is with the warm-up that a
@@ -53,6 +54,7 @@ class KLWarmUp(keras.callbacks.Callback):
         self.epochs = epochs
         self.start = start
         self.delay = delay
+        self._share = 1.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Check the model."""
@@ -62,8 +64,18 @@ class KLWarmUp(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Set the weight of this epoch."""
         share = min(1.0, max(0, epoch - self.delay) / self.epochs)
-        self.model.warm_up_kl(self.start + (1.0 - self.start) * share)
+        self._share = self.start + (1.0 - self.start) * share
+        self.model.warm_up_kl(self._share)
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Validate with the full weight: `val_loss` is the ELBO in every epoch, for callbacks that compare epochs."""
+        self.model.warm_up_kl(1.0)
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Set the weight of the epoch again."""
+        self.model.warm_up_kl(self._share)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Set the full weight."""
+        self._share = 1.0
         self.model.warm_up_kl(1.0)

@@ -27,6 +27,7 @@ from bayeskeras.layers.draws import stochastic_layers, trainer_owns_kl_scope
 from bayeskeras.layers.masks import get_keras_mask
 from bayeskeras.layers.names import named
 from bayeskeras.models import preset_folder
+from bayeskeras.models.check_loss import check_loss
 from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
 from bayeskeras.models.examples import (
     check_examples,
@@ -164,6 +165,17 @@ class BayesianModel(keras.Model):
         """Losses of layers and regularisers, without the KL divergence, which `compute_loss` adds."""
         with trainer_owns_kl_scope():
             return super().losses
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.compile`; without a loss, which is what most models want, it is the NLL of the likelihood.
+
+        Raises:
+            ValueError: if the loss is a cross-entropy of probabilities (`from_logits=False`): outputs are logits.
+        """
+        given = inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments
+        if isinstance(self.likelihood, likelihoods.Categorical | likelihoods.Bernoulli):
+            check_loss(given.get("loss"), type(self.likelihood).__name__)
+        super().compile(*args, **kwargs)
 
     def compute_loss(
         self,

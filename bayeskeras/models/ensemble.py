@@ -16,6 +16,7 @@ from keras import ops, tree
 from bayeskeras.likelihoods import Likelihood
 from bayeskeras.models import preset_folder
 from bayeskeras.models.bayesian_model import BayesianModel
+from bayeskeras.models.ensemble_training import digest_of_weights
 from bayeskeras.models.examples import check_inputs, is_arrays, to_arrays
 from bayeskeras.models.members import Source, make_members
 from bayeskeras.models.predict import check_positive_integer, evaluate, predict
@@ -66,6 +67,10 @@ class Ensemble(keras.Model):
         self.seed = int(np.random.randint(2**31)) if seed is None else int(seed)
         #: The networks.
         self.members = make_members(owner, model_or_builder, size, self.seed)
+        self._source = "list" if isinstance(model_or_builder, list | tuple) else "model"
+        if self._source == "model" and not isinstance(model_or_builder, keras.Model) and seed is None:
+            self._source = "function without a seed"
+        self._given_weights: str | None = None
         #: What `bayesianize` converted in each member; `None` for other ensembles.
         self.conversion: Any = None
         self.optimizer: Any = None  # Each member has its own.
@@ -159,6 +164,20 @@ class Ensemble(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         for member in self.members:
             member.optimizer.build(member.trainable_variables)
+
+    def given_weights(self) -> str:
+        """A digest of the weights before the first training that do not follow from the seed.
+
+        Returns:
+            sha256 in hexadecimal digits: of all weights of members that came in a list, else of frozen layers.
+        """
+        if self._given_weights is None:
+            variables: list[keras.Variable] = []
+            for layer in (layer for member in self.members for layer in member._flatten_layers()):
+                if self._source == "list" or (self._source == "model" and not layer.trainable):
+                    variables += layer._trainable_variables
+            self._given_weights = digest_of_weights(variables)
+        return self._given_weights
 
     def _check_compiled(self) -> None:
         for member in self.members:
@@ -328,6 +347,18 @@ class Ensemble(keras.Model):
             ValueError: if members do not have the same layers (ask each one of `members`).
         """
         return self._mean_of("sparsity")
+
+    def compression(self) -> float:
+        """Number of weights of the layers of sparse variational dropout over that of those left, of all members.
+
+        Returns:
+            At least 1; `inf` if no weight is left.
+
+        Raises:
+            ValueError: if no layer has sparse variational dropout.
+        """
+        left = sum(1.0 / member.compression() for member in self.members)
+        return len(self) / left if left else float("inf")
 
     def prune(self) -> dict[str, float]:
         """Prune every member, as `BayesianModel.prune`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +167,26 @@ def fingerprint_of(ensemble: Any, given: dict[str, Any]) -> str:
         ensemble.given_seed,
         _without_names(member.get_config(), names),
         _without_names(ensemble.optimizer_config, {}),
+        (member.get_compile_config() or {}).get("loss"),
+        ensemble.given_weights(),
         {name: value for name, value in given.items() if name not in _OF_NO_ACCOUNT},
         [_digest(given.get(name)) for name in _DATA[:-1]],
     ]
-    text = json.dumps(parts, sort_keys=True, default=lambda thing: type(thing).__name__)
+    text = json.dumps(parts, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(thing: Any) -> Any:
+    """What JSON has no type for: numbers and arrays of NumPy by value, all else by type."""
+    return thing.tolist() if isinstance(thing, np.generic | np.ndarray) else type(thing).__name__
+
+
+def digest_of_weights(variables: Iterable[keras.Variable]) -> str:
+    """sha256 of the values of variables, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for variable in variables:
+        digest.update(np.ascontiguousarray(ops.convert_to_numpy(variable.value)).tobytes())
+    return digest.hexdigest()
 
 
 def _without_names(config: Any, names: dict[str, str]) -> Any:

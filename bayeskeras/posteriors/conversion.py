@@ -33,8 +33,7 @@ class Conversion:
     Attributes:
         model: the new functional model, without likelihood.
         converted: (layer name, class, note) of layers that got a posterior.
-        left_alone: (layer name, class, reason) of the other layers with weights; with `layers="existing"` also of
-            those with dropout of another kind.
+        left_alone: (layer name, class, reason) of the other layers with weights or with dropout.
         changes: sentences on what else differs from the original model.
         removed_activation: `"softmax"` or `"sigmoid"` if the final one was removed.
     """
@@ -86,6 +85,11 @@ def convert(
     model = _functional(model)
     layers = posterior.layers if layers is None else layers
     leaves = _leaves(model)
+    if layers == "existing" and "existing" not in posterior.choices:
+        raise ValueError(
+            f'bayesianize: expected layers in {posterior.choices} or a function for "{posterior.name}", received: '
+            "layers='existing', which is for MCDropout"
+        )
     convertible = [layer for layer in leaves if posterior.takes(layer, layers)]
     first = next((layer for layer in leaves if _has_kernel(layer)), None)
     chosen = _choose(convertible, layers, first)
@@ -94,6 +98,7 @@ def convert(
         raise ValueError(
             f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the "
             f"{what} {[layer.name for layer in convertible]}{_dropout_elsewhere(leaves, layers)}"
+            f"{_bayesian_already(leaves, convertible)}"
         )
     rates: dict[int, float] = {}
     if layers == "existing" and posterior.has_prior(layers):
@@ -140,7 +145,7 @@ def convert(
     report.left_alone = [
         (layer.name, type(layer).__name__, _reason(posterior, layer, convertible, layers))
         for layer in leaves
-        if id(layer) not in chosen | rates.keys() and (layer.weights or _keeps_dropout(layer, layers))
+        if id(layer) not in chosen | rates.keys() and (layer.weights or _keeps_dropout(layer))
     ]
     return report
 
@@ -216,7 +221,7 @@ def _reason(
     convertible: list[keras.layers.Layer],
     layers: LayerChoice,
 ) -> str:
-    if _keeps_dropout(layer, layers):
+    if _keeps_dropout(layer) and (layers == "existing" or not _has_kernel(layer)):
         return "its dropout stays off in draws"
     if any(layer is other for other in convertible):
         return "not chosen"
@@ -227,9 +232,9 @@ def _reason(
     return "not chosen" if layers == "existing" else posterior.reason_against(layer)
 
 
-def _keeps_dropout(layer: keras.layers.Layer, layers: LayerChoice) -> bool:
-    """Whether a layer has dropout that `"existing"` cannot make Bayesian (in a recurrent layer, say)."""
-    return layers == "existing" and any(
+def _keeps_dropout(layer: keras.layers.Layer) -> bool:
+    """Whether a layer has dropout of Keras, which acts in training only."""
+    return any(
         is_number(getattr(part, name, None), above=0.0)
         for part in layer._flatten_layers()
         if not isinstance(part, Stochastic)
@@ -238,8 +243,16 @@ def _keeps_dropout(layer: keras.layers.Layer, layers: LayerChoice) -> bool:
 
 
 def _dropout_elsewhere(leaves: list[keras.layers.Layer], layers: LayerChoice) -> str:
-    names = [f"{layer.name} ({type(layer).__name__})" for layer in leaves if _keeps_dropout(layer, layers)]
+    if layers != "existing":
+        return ""
+    names = [f"{layer.name} ({type(layer).__name__})" for layer in leaves if _keeps_dropout(layer)]
     return f"; the dropout of other layers cannot be made Bayesian: {', '.join(names)}" if names else ""
+
+
+def _bayesian_already(leaves: list[keras.layers.Layer], convertible: list[keras.layers.Layer]) -> str:
+    kinds: Any = WeightPosterior | Stochastic
+    names = [layer.name for layer in leaves if isinstance(layer, kinds)]
+    return f"; Bayesian already: {names}" if names and not convertible else ""
 
 
 def copy_layer(layer: keras.layers.Layer, config: dict[str, Any] | None = None) -> keras.layers.Layer:

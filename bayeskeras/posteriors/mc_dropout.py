@@ -10,7 +10,7 @@ from bayeskeras import layers
 from bayeskeras.layers.input_dropout import dropout_prior
 from bayeskeras.layers.kinds import input_channels
 from bayeskeras.posteriors.dropout import dropout_shape, takes_dropout
-from bayeskeras.posteriors.posterior import LayerChoice, Posterior, checked_choice
+from bayeskeras.posteriors.posterior import CHOICES, LayerChoice, Posterior, checked_choice
 from bayeskeras.priors import Prior
 
 _SPATIAL = (keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D)
@@ -57,6 +57,7 @@ class MCDropout(Posterior):
     """
 
     name = "mc_dropout"
+    choices = (*CHOICES, "existing")
 
     def __init__(
         self,

@@ -28,6 +28,9 @@ class Posterior:
         kl_warm_up: share of the epochs of `fit` over which the KL divergence comes in; 0: all of it from the start.
     """
 
+    #: The words that `layers` can be.
+    choices: tuple[str, ...] = CHOICES
+
     #: Name in `bayeskeras.posteriors.get`, in recipes and in names of presets.
     name = ""
 

@@ -115,6 +115,19 @@ def test_the_loss_of_the_first_epochs_is_without_the_divergence() -> None:
     assert history["loss"][3] == pytest.approx(history["nll"][3] + history["kl"][3] / 16, rel=1e-5)
 
 
+@pytest.mark.parametrize("callbacks", [[], [KLWarmUp(3)]])
+def test_validation_has_the_full_weight_in_every_epoch(callbacks: list[Any]) -> None:
+    """Else `val_loss` would be lowest in the first epoch, and `EarlyStopping` would stop there."""
+    model = network("sparse_variational_dropout", eager=False)
+    data = (X[:8], Y[:8])
+    history = model.fit(
+        X, Y, epochs=4, batch_size=16, verbose=0, validation_data=data, callbacks=callbacks
+    ).history
+    kl = np.asarray(history["val_kl"]) / 16
+    np.testing.assert_allclose(history["val_loss"], np.asarray(history["val_nll"]) + kl, rtol=1e-4)
+    assert kl[0] > 0.1 and history["loss"][0] == pytest.approx(history["nll"][0], rel=1e-5)
+
+
 @pytest.mark.parametrize("form", ["list", "tuple", "single"])
 def test_a_warm_up_that_is_given_takes_its_place(form: str) -> None:
     model = network("sparse_variational_dropout")

@@ -186,6 +186,67 @@ def test_names_that_keras_numbers_do_not_make_another_training(tmp_path: Path) -
         ensemble.fit(X, Y, verbose=0, folder=tmp_path)
 
 
+def frozen(value: float) -> bk.BayesianModel:
+    """A network on features that are not trained."""
+    features = keras.layers.Dense(4, kernel_initializer=keras.initializers.Constant(value), trainable=False)
+    network = keras.Sequential([keras.Input((4,)), features, keras.layers.Dense(3)])
+    return bk.bayesianize(network, "map", layers="last", likelihood="categorical")
+
+
+def test_another_training_is_told_by_all_that_it_starts_from(tmp_path: Path) -> None:
+    """Frozen features, the weights of members that are given, the loss, numbers of NumPy."""
+
+    def fit(name: str, source: Any, loss: Any = None, **arguments: Any) -> None:
+        ensemble = bk.DeepEnsemble(source, seed=0, size=2)
+        ensemble.compile("sgd", loss=loss)
+        ensemble.fit(X, Y, verbose=0, folder=tmp_path / name, **arguments)
+
+    def members(value: float) -> list[bk.BayesianModel]:
+        models = [mlp(), mlp()]
+        for index, model in enumerate(models):
+            model.set_weights([np.full(w.shape, value + index) for w in model.get_weights()])
+        return models
+
+    def halved(y: Any, outputs: Any) -> Any:
+        return 0.5 * keras.ops.mean(outputs**2)
+
+    same: list[tuple[str, Any, dict[str, Any]]] = [
+        ("frozen", lambda: frozen(1.0), {}),
+        ("list", lambda: members(0.1), {}),
+        ("loss", mlp, {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}),
+        ("epochs", mlp, {"epochs": np.int64(2)}),
+        ("weights", mlp, {"class_weight": {0: np.float32(1.0), 1: 1.0, 2: 1.0}}),
+    ]
+    other: list[tuple[Any, dict[str, Any]]] = [
+        (lambda: frozen(5.0), {}),
+        (lambda: members(0.2), {}),
+        (mlp, {"loss": halved}),
+        (mlp, {"epochs": np.int64(6)}),
+        (mlp, {"class_weight": {0: np.float32(3.0), 1: 1.0, 2: 1.0}}),
+    ]
+    for (name, source, arguments), (other_source, changed) in zip(same, other, strict=True):
+        fit(name, source(), **arguments)
+        fit(name, source(), **arguments)  # Done already.
+        with pytest.raises(ValueError, match="those of another one"):
+            fit(name, other_source(), **changed)
+
+
+def test_given_members_go_on_in_the_same_process(tmp_path: Path) -> None:
+    """Their weights have changed since the training began."""
+    ensemble = bk.DeepEnsemble([mlp(), mlp()])
+    ensemble.compile("sgd")
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.fit(X, Y, epochs=2, verbose=0, folder=tmp_path, callbacks=[Stop()])
+    history = ensemble.fit(X, Y, epochs=2, verbose=0, folder=tmp_path)
+    assert np.shape(history.history["loss"]) == (2, 2)
+
+
 def test_a_training_that_is_done_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ensemble = bk.DeepEnsemble(mlp(), 2, seed=0)
     ensemble.compile("sgd")

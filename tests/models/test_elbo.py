@@ -221,6 +221,53 @@ def test_explicit_loss_stands_in_place_of_the_likelihood() -> None:
     assert result["loss"] == pytest.approx(mse + kl_by_hand(model) / N, rel=1e-4)
 
 
+PROBABILITIES = [
+    "sparse_categorical_crossentropy",
+    "SparseCategoricalCrossentropy",
+    "categorical_crossentropy",
+    "binary_crossentropy",
+    keras.losses.SparseCategoricalCrossentropy(),
+    keras.losses.CategoricalFocalCrossentropy(),
+    keras.losses.BinaryCrossentropy,
+    keras.losses.sparse_categorical_crossentropy,
+]
+
+
+@pytest.mark.parametrize("likelihood", ["categorical", "bernoulli"])
+def test_a_cross_entropy_of_probabilities_is_refused(likelihood: str) -> None:
+    """The line of every script that ends in a softmax; on logits it trains to nothing, without an error."""
+    model = bk.bayesianize(
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), "mc_dropout", likelihood=likelihood
+    )
+    for loss in PROBABILITIES:
+        with pytest.raises(
+            ValueError, match=r"expected no loss .* or one of logits .*from_logits=True.*, received"
+        ):
+            model.compile("adam", loss)
+        with pytest.raises(ValueError, match="received: loss="):
+            model.compile(optimizer="adam", loss=[loss])
+        with pytest.raises(ValueError, match="received: loss="):
+            bk.DeepEnsemble(model, 2).compile("adam", loss=loss)
+
+
+def test_other_losses_are_taken() -> None:
+    x, y = classes(12)
+    model = bk.bayesianize(
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), "mc_dropout", likelihood="categorical"
+    )
+    model.num_train_examples = N
+    model.compile()
+    expected = model.evaluate(x, y, verbose=0, return_dict=True)["nll"]
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["nll"] == pytest.approx(expected, rel=1e-5)
+    for loss in ("mse", keras.losses.Huber(), lambda y, outputs: keras.ops.mean(outputs)):
+        model.compile(loss=loss)
+    regression = bk.bayesianize(
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]), "mc_dropout", likelihood="normal"
+    )
+    regression.compile(loss="binary_crossentropy")  # Nothing is known of what the user wants.
+
+
 REGRESSIONS: dict[str, tuple[Callable[[], Any], int]] = {
     "learned": (lambda: "normal", 1),
     "predicted": (lambda: Normal(stddev="predicted"), 2),

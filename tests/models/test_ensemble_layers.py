@@ -46,6 +46,8 @@ def test_sparsity_is_a_mean_and_all_members_are_pruned(source: Any) -> None:
     expected = dict(zip(single[0], np.mean([[*report.values()] for report in single], axis=0), strict=True))
     assert next(iter(expected.values())) == pytest.approx((4 + 12) / 2 / 20)
     assert ensemble.sparsity() == pytest.approx(expected)
+    sizes = [member.compression() for member in ensemble.members]
+    assert sizes == pytest.approx([35 / 31, 35 / 23]) and ensemble.compression() == pytest.approx(70 / 54)
     before = ensemble.predict(X, verbose=0)
     assert ensemble.prune() == pytest.approx(expected)
     np.testing.assert_allclose(ensemble.predict(X, verbose=0), before, atol=1e-6)

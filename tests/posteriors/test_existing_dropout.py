@@ -215,5 +215,35 @@ def test_existing_needs_dropout() -> None:
     with pytest.raises(ValueError, match="expected at least one layer to convert.*dropout layers"):
         bayesianize(plain(), posteriors.MCDropout(layers="existing"))
     for name in ("mean_field", "concrete_dropout", "sparse_variational_dropout"):
-        with pytest.raises(ValueError, match="expected at least one layer to convert"):
+        with pytest.raises(
+            ValueError, match=f'for "{name}", received: layers=.existing., which is for MCDropout'
+        ):
             bayesianize(with_dropout(), name, layers="existing", likelihood="normal")
+
+
+def test_dropout_that_stays_is_reported() -> None:
+    """It acts in training only, beside that of the posterior."""
+    network = keras.Sequential(
+        [
+            keras.Input((4, 2)),
+            L.SpatialDropout1D(0.1, name="spatial"),
+            L.GRU(3, dropout=0.2, name="inside"),
+            L.Dropout(0.0, name="nothing"),
+            L.Dropout(0.3, name="dropout"),
+            L.Dense(3, name="last"),
+        ]
+    )
+    reason = "its dropout stays off in draws"
+    for name in ("mc_dropout", "mean_field", "sparse_variational_dropout"):
+        report = bayesianize(network, name, layers="last", likelihood="categorical").conversion
+        assert report.left_alone == [
+            ("spatial", "SpatialDropout1D", reason),
+            ("inside", "GRU", "not chosen"),
+            ("dropout", "Dropout", reason),
+        ]
+
+
+def test_a_model_that_is_bayesian_already_says_so() -> None:
+    bayesian = bayesianize(plain(), "mc_dropout")
+    with pytest.raises(ValueError, match=r"layers with kernels \[\]; Bayesian already: \['dense"):
+        bayesianize(bayesian, "mean_field")
