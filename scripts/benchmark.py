@@ -241,21 +241,28 @@ def last_layer_dropout(rounds: int, draws: int) -> list[tuple[str, float, float]
     plain = plain_lenet()
     network = plain_lenet(dropout=True)
     model = bk.BayesianModel(network.inputs[0], network.outputs[0], likelihood="categorical")
+    concrete = bk.bayesianize(plain_lenet(), "concrete_dropout", layers="last", likelihood="categorical")
     bayesian = bk.models.LeNet()
     batch = 512
     times = race(
         {
             "plain": lambda: [plain.predict_on_batch(x[i : i + batch]) for i in range(0, len(x), batch)],
             "dropout": lambda: model.predict_distribution(x, num_samples=draws, seed=0, verbose=0),
+            "concrete": lambda: concrete.predict_distribution(x, num_samples=draws, seed=0, verbose=0),
             "few": lambda: bayesian.predict_distribution(x[:512], num_samples=10, seed=0, verbose=0),
             "many": lambda: bayesian.predict_distribution(x[:512], num_samples=40, seed=0, verbose=0),
         },
         rounds,
     )
-    passes = 1.0 / ratio(times, "dropout", "plain")
     growth = 1.0 / ratio(times, "many", "few")
     return [
-        (f"dropout before the last layer, T = {draws}, in plain passes (at most)", passes, 1.6),
+        (
+            f"{name} before the last layer, T = {draws}, in plain passes (at most)",
+            1.0 / ratio(times, name.split()[0], "plain"),
+            1.6,
+        )
+        for name in ("dropout", "concrete dropout")
+    ] + [
         ("cost of T = 40 over T = 10 (4 is linear)", growth, 0.0),
     ]
 

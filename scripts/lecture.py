@@ -27,6 +27,8 @@ RESULTS = ROOT / "results"
 #: What was printed; `write_results` keeps it for `lecture_page.py`.
 _tables: list[dict[str, Any]] = []
 _goals: dict[str, bool] = {}
+#: Arguments that leave a part of a full run out.
+_left_out: list[str] = []
 
 
 def arguments(description: str | None, parser: argparse.ArgumentParser | None = None) -> argparse.Namespace:
@@ -42,13 +44,33 @@ def arguments(description: str | None, parser: argparse.ArgumentParser | None = 
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="small data and few epochs, under two minutes; results go to results/quick",
+        help="small data and few epochs, under two minutes; results go to results/quick (a part of a full run: "
+        "results/partial)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of initial weights, shuffling and draws")
     parser.add_argument(
         "--work", type=Path, default=ROOT / ".runs", help="checkpoints, from which a killed run goes on"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    _left_out[:] = parts_left_out(parser, options)
+    return options
+
+
+def parts_left_out(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[str]:
+    """Arguments that make less than a full run: fewer names in a list, a smaller number than by default.
+
+    Args:
+        parser: of the command line; `--seed` counts for nothing.
+        options: what it was parsed to.
+    """
+    found = []
+    for name, value in vars(options).items():
+        default = parser.get_default(name)
+        is_fewer = isinstance(default, list | tuple) and not set(default) <= set(value)
+        is_less = type(default) in (int, float) and value < default and name != "seed"
+        if is_fewer or is_less:
+            found.append(name)
+    return found
 
 
 def train(
@@ -126,7 +148,10 @@ def _text(value: Any) -> str:
 
 
 def write_results(name: str, results: dict[str, Any], figure: Any, quick: bool) -> Path:
-    """Write `results/NAME.json` and `results/NAME.png` (of a quick run: under results/quick); returns the folder.
+    """Write `results/NAME.json` and `results/NAME.png`; returns the folder.
+
+    The results of a quick run go to results/quick, those of a part of a full one to results/partial, so that they do
+    not take the place of a full run.
 
     Args:
         name: of the script.
@@ -134,7 +159,7 @@ def write_results(name: str, results: dict[str, Any], figure: Any, quick: bool) 
         figure: of matplotlib.
         quick: whether it was a quick run.
     """
-    folder = RESULTS / "quick" if quick else RESULTS
+    folder = RESULTS / ("quick" if quick else "partial" if _left_out else "")
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "command": " ".join(["python", f"scripts/{name}.py", *_arguments_that_matter(sys.argv[1:])]),

@@ -35,7 +35,8 @@ class ConcreteDropout(InputDropout):
             layers and `TimeDistributed` have one mask for all time steps.)
         length_scale: l of the prior `N(0, 1 / l^2)`, in units of 1 / weights; default: 0.01.
         prior: another prior in its place, see `bayeskeras.priors.get`.
-        temperature: of the relaxation; default: 0.1, for whole channels 2/3, as the authors have it.
+        temperature: of the relaxation; default: 0.1, for whole channels 2/3, as the authors have it. (With the same
+            temperature a convolution of images of one pixel is a `Dense` layer, mask and all.)
         seed: of the layer's `keras.random.SeedGenerator`.
         num_train_examples: N, by which the KL divergence is divided, for use in a plain `keras.Model` only.
         **kwargs: `name` (default: that of the layer), `trainable`.

@@ -1,8 +1,13 @@
 """The page of lecture tables."""
 
+import argparse
+from pathlib import Path
+
 import lecture
 import lecture_page
 import pytest
+
+from bayeskeras.plotting.style import new_figure
 
 RECORD = {
     "command": "python scripts/toss.py",
@@ -30,6 +35,33 @@ def test_a_script_without_results_says_so() -> None:
 def test_commands_name_no_place_of_one_machine(place: list[str]) -> None:
     arguments = ["--networks", "mlp", *place, "--seed", "3"]
     assert lecture._arguments_that_matter(arguments) == ["--networks", "mlp", "--seed", "3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left_out"),
+    [
+        ([], []),
+        (["--networks", "ip", "none", "hidden", "--seed", "0"], []),
+        (["--networks", "none"], ["networks"]),
+        (["--splits", "2"], ["splits"]),
+        (["--splits", "30", "--quick"], []),
+    ],
+)
+def test_a_part_of_a_full_run_does_not_take_its_place(
+    arguments: list[str], left_out: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--networks", nargs="+", default=["none", "ip"])
+    parser.add_argument("--splits", type=int, default=20)
+    monkeypatch.setattr("sys.argv", ["script.py", *arguments])
+    options = lecture.arguments("A script.", parser)
+    assert lecture.parts_left_out(parser, options) == left_out
+    monkeypatch.setattr(lecture, "ROOT", tmp_path)
+    monkeypatch.setattr(lecture, "RESULTS", tmp_path / "results")
+    folder = lecture.write_results("script", {}, new_figure(2, 2), options.quick)
+    expected = "results/quick" if options.quick else "results/partial" if left_out else "results"
+    assert folder == tmp_path / expected and (folder / "script.json").is_file()
+    lecture._left_out.clear()
 
 
 def test_what_is_printed_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

