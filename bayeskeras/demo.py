@@ -16,7 +16,8 @@ PRESET = "lenet_mean_field_digits"
 UNKNOWN_CLASS = 9
 NUM_SAMPLES = 50
 WHAT_TO_SEE = """
-No network has seen a nine, so every answer to one is wrong. The last column says how sure of it each posterior is.
+No network has seen a nine, so every answer to one is wrong. The last column says how sure of it each posterior is,
+the first ones what that costs on digits that they know.
 In the picture, the networks of the mean-field posterior disagree about nines (high mutual information, MI). About
 the blank image they agree that it could be any digit: high entropy, low MI.
 """

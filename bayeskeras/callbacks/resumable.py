@@ -23,6 +23,9 @@ class Resumable(keras.callbacks.Callback):
     Call `resume` before `fit`, with the compiled model, and pass what it returns as `initial_epoch`. `finish` after
     `fit` marks a training as done, however many epochs it took.
 
+    Other callbacks are not saved: those that compare epochs (`EarlyStopping`, `ReduceLROnPlateau`) start afresh in a
+    training that goes on, which may then end later than an unbroken one.
+
     Args:
         folder: where checkpoints lie; they are deleted with `clear`.
         fingerprint: a text that identifies the training (a digest of its recipe): checkpoints of another

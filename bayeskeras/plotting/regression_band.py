@@ -66,7 +66,7 @@ def regression_band(
         if y is not None:
             _dots(axes, places, distribution.check_labels(y).reshape(count, -1)[:, output])
         axes.set(xlabel="input" if x is None else "x", ylabel="y")
-        axes.margins(x=0)
+        axes.margins(x=0.0 if y is None else 0.02)  # Whole dots at both ends.
         figure.legend(loc="outside upper center", ncols=4)
     return figure
 
