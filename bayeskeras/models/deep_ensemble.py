@@ -80,8 +80,8 @@ class DeepEnsemble(Ensemble):
 
         The objects in `callbacks` are given to one member after another. Those that start afresh in
         `on_train_begin` (`EarlyStopping`, `ReduceLROnPlateau`) serve each member alone; those that keep what they
-        have seen do not (`ModelCheckpoint(save_best_only=True)` compares all members with each other). In a member that
-        goes on after a kill all of them start afresh: `EarlyStopping` may end it later, with other weights.
+        have seen do not (`ModelCheckpoint(save_best_only=True)` compares all members with each other). In a member
+        that goes on after a kill all of them start afresh: `EarlyStopping` may end it later, with other weights.
 
         Args:
             x: data as in `BayesianModel.fit`, which every member can read; or a function `(member, epoch)` that makes
