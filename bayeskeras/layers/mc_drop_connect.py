@@ -5,18 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
-from bayeskeras.layers.draws import Draw, Stochastic
-from bayeskeras.layers.input_dropout import dropout_prior
-from bayeskeras.layers.noise import checked_rate, expected_cost_of_dropout
+from bayeskeras.layers.kernel_dropout import KernelDropout
 from bayeskeras.layers.rerun import rerun
-from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
-from bayeskeras.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
-class MCDropConnect(WeightPosterior, Stochastic):
+class MCDropConnect(KernelDropout):
     """A Keras layer of which single weights are dropped, in training and in draws.
 
     DropConnect (Wan, Zeiler, Zhang, Le Cun and Fergus 2013, "Regularization of neural networks using DropConnect")
@@ -47,51 +42,6 @@ class MCDropConnect(WeightPosterior, Stochastic):
         ```
     """
 
-    def __init__(
-        self,
-        layer: keras.layers.Layer,
-        rate: float = 0.5,
-        length_scale: float | None = None,
-        prior: Any = None,
-        include_bias: bool = False,
-        seed: int | None = None,
-        num_train_examples: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.rate = checked_rate("MCDropConnect", rate)
-        super().__init__(
-            layer,
-            prior=dropout_prior("MCDropConnect", length_scale, prior),
-            include_bias=include_bias,
-            num_train_examples=num_train_examples,
-            **kwargs,
-        )
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def kl_variables(self) -> list[keras.Variable]:
-        """The kernels."""
-        return self.kernels
-
-    def kl_divergence_of(self, index: int) -> Tensor:
-        """`E[-log prior(z w)]` of one kernel."""
-        kernel = at_least_float32(self.kernels[index].value)
-        return expected_cost_of_dropout(self._priors[index], kernel, 1.0 - self.rate)
-
-    @property
-    def drawn_variables(self) -> list[keras.Variable]:
-        """The kernels."""
-        return self.kernels
-
-    def draw(self) -> Draw:
-        """All kernels with single weights dropped."""
-        keep = 1.0 - self.rate
-        values = []
-        for kernel in self.kernels:
-            uniform = keras.random.uniform(kernel.shape, dtype="float32", seed=self.seed_generator)
-            values.append((kernel, kernel.value * (ops.cast(uniform < keep, kernel.dtype) / keep)))
-        return values
-
     def outputs_of(self, training: bool, inputs: Any, /, *args: Any, **kwargs: Any) -> Any:
         """The layer with a mask on its weights in training, else the plain one."""
         if not training or self.rate == 0.0:
@@ -100,7 +50,3 @@ class MCDropConnect(WeightPosterior, Stochastic):
         for loss in losses:
             self.add_loss(loss)
         return outputs
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

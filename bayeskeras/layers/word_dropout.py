@@ -7,15 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from bayeskeras.layers.draws import Draw, Stochastic
-from bayeskeras.layers.input_dropout import dropout_prior
-from bayeskeras.layers.noise import checked_rate, expected_cost_of_dropout
-from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior
-from bayeskeras.precision import at_least_float32
+from bayeskeras.layers.kernel_dropout import KernelDropout
+from bayeskeras.layers.weight_posterior import Tensor
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.layers")
-class WordDropout(WeightPosterior, Stochastic):
+class WordDropout(KernelDropout):
     """An embedding that drops word types: a dropped word is the zero vector wherever it stands in a sequence.
 
     Dropout of the rows of the embedding matrix (Gal and Ghahramani 2016b, "A theoretically grounded application of
@@ -58,38 +55,23 @@ class WordDropout(WeightPosterior, Stochastic):
         num_train_examples: int | None = None,
         **kwargs: Any,
     ) -> None:
-        name = type(self).__name__
-        self.rate = checked_rate(name, rate)
         if not isinstance(layer, keras.layers.Embedding):
-            raise ValueError(f"{name}: expected keras.layers.Embedding, received: layer={layer!r}")
+            raise ValueError(
+                f"{type(self).__name__}: expected keras.layers.Embedding, received: layer={layer!r}"
+            )
         super().__init__(
             layer,
-            prior=dropout_prior(name, length_scale, prior),
+            rate,
+            length_scale=length_scale,
+            prior=prior,
+            seed=seed,
             num_train_examples=num_train_examples,
             **kwargs,
         )
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def kl_variables(self) -> list[keras.Variable]:
-        """The embeddings."""
-        return self.kernels
-
-    def kl_divergence_of(self, index: int) -> Tensor:
-        """`E[-log prior(z w)]` of the embeddings."""
-        kernel = at_least_float32(self.kernels[index].value)
-        return expected_cost_of_dropout(self._priors[index], kernel, 1.0 - self.rate)
-
-    @property
-    def drawn_variables(self) -> list[keras.Variable]:
-        """The embeddings."""
-        return self.kernels
-
-    def draw(self) -> Draw:
-        """The embeddings, with words dropped."""
-        kernel = self.kernels[0]
-        mask = self._mask((kernel.shape[0], 1))
-        return [(kernel, kernel.value * ops.cast(mask, kernel.dtype))]
+    def mask_shape(self, kernel: keras.Variable) -> tuple[int, ...]:
+        """A value for each word."""
+        return (kernel.shape[0], 1)
 
     def outputs_of(self, training: bool, inputs: Any, /, *args: Any, **kwargs: Any) -> Any:
         """The embedding, in training with words dropped, sequence by sequence."""
@@ -106,24 +88,19 @@ class WordDropout(WeightPosterior, Stochastic):
         """
         sizes = ops.shape(ids)
         if len(sizes) == 1:
-            return self._mask((sizes[0], 1))
+            return self.mask((sizes[0], 1))
         flat = ops.cast(ops.reshape(ids, (sizes[0], -1)), "int32")
         places = ops.shape(flat)[1]
         if isinstance(places, int) and places**2 <= self.layer.input_dim:
             same = ops.cast(ops.expand_dims(flat, 2) == ops.expand_dims(flat, 1), "int32")
-            source, which = self._mask((sizes[0], places)), ops.argmax(same, axis=2)
+            source, which = self.mask((sizes[0], places)), ops.argmax(same, axis=2)
         else:
-            source, which = self._mask((sizes[0], self.layer.input_dim)), flat
+            source, which = self.mask((sizes[0], self.layer.input_dim)), flat
         mask = ops.take_along_axis(source, ops.cast(which, "int32"), axis=1)
         return ops.reshape(mask, (*sizes, 1))
-
-    def _mask(self, shape: tuple[Any, ...]) -> Tensor:
-        keep = 1.0 - self.rate
-        uniform = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
-        return ops.cast(uniform < keep, "float32") / keep
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         config = super().get_config()
         config.pop("include_bias")
-        return {**config, "rate": self.rate, "seed": self.seed}
+        return config
