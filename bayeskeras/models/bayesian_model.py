@@ -177,6 +177,12 @@ class BayesianModel(keras.Model):
             check_loss(given.get("loss"), type(self.likelihood).__name__)
         super().compile(*args, **kwargs)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile with saved arguments (Keras wants to hear it, as `compile` is not its own)."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
     def compute_loss(
         self,
         x: Any = None,
