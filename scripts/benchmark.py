@@ -299,7 +299,7 @@ def write_page(result: dict[str, Any]) -> None:
         f"Made by `{result['command']}`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, all",
         f"in one run on {result['machine']} with the {result['backend']} backend. Ratios are medians over rounds;",
         "read them, not the absolute speeds, which depend on the machine. On TensorFlow 2.21 the end of an epoch of",
-        "`fit` may wait for the autotune thread of tf.data (here 1.3 s at a time): training ratios near 1.00 and 0.50",
+        "`fit` may wait for the autotune thread of tf.data (here 1.3 s at a time): training ratios of 1.00 and 0.50",
         "are counts of such waits, not costs.",
         "",
         "| ratio | measured | goal |",
