@@ -14,8 +14,10 @@ labels in 120 epochs, so there the refusal of sparse variational dropout would p
 dropout has no other regularisation, its KL divergence comes in over a third of the epochs. Accuracies are those of
 the mean network.
 
-A full run goes on where it was cut off. MNIST takes half an hour on one core with JAX, CIFAR-10 seven minutes on an
-H100 (JAX) or about two hours on two cores (TensorFlow).
+A full run goes on where it was cut off. MNIST takes half an hour on one core with JAX. CIFAR-10 is for JAX or torch:
+on TensorFlow Keras reads arrays in the same order in every epoch once a global seed is set, so that batch
+normalisation learns labels from the company of an image (99.45 % in training, 86.42 % of the mean network after 50
+epochs).
 """
 
 from __future__ import annotations

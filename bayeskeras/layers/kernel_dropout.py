@@ -61,11 +61,11 @@ class KernelDropout(WeightPosterior, Stochastic):
         """Shape of the mask of a kernel, which is broadcast to that of the kernel."""
         return tuple(kernel.shape)
 
-    def mask(self, shape: tuple[Any, ...]) -> Tensor:
-        """A new mask, scaled, float32."""
+    def mask(self, shape: tuple[Any, ...], dtype: str = "float32") -> Tensor:
+        """A new mask, scaled."""
         keep = 1.0 - self.rate
         uniform = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
-        return ops.cast(uniform < keep, "float32") / keep
+        return ops.cast(uniform < keep, dtype) / keep
 
     def kl_variables(self) -> list[keras.Variable]:
         """The kernels."""
@@ -83,10 +83,9 @@ class KernelDropout(WeightPosterior, Stochastic):
 
     def draw(self) -> Draw:
         """All kernels with weights dropped."""
-        masks = [self.mask(self.mask_shape(kernel)) for kernel in self.kernels]
         return [
-            (kernel, kernel.value * ops.cast(mask, kernel.dtype))
-            for kernel, mask in zip(self.kernels, masks, strict=True)
+            (kernel, kernel.value * self.mask(self.mask_shape(kernel), kernel.dtype))
+            for kernel in self.kernels
         ]
 
     def get_config(self) -> dict[str, Any]:

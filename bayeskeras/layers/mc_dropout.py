@@ -49,7 +49,7 @@ class MCDropout(MultiplicativeNoise):
         self,
         rate: float,
         noise_shape: Sequence[int | None] | None = None,
-        seed: Any = None,
+        seed: int | keras.random.SeedGenerator | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(noise_shape=noise_shape, seed=seed, **kwargs)

@@ -39,7 +39,7 @@ class MultiplicativeNoise(keras.layers.Layer, Stochastic, HasDivergence):
     def __init__(
         self,
         noise_shape: Sequence[int | None] | None = None,
-        seed: Any = None,
+        seed: int | keras.random.SeedGenerator | None = None,
         num_train_examples: int | None = None,
         **kwargs: Any,
     ) -> None:

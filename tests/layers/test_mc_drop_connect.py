@@ -151,3 +151,15 @@ def test_bad_arguments(arguments: dict[str, Any], sentence: str) -> None:
 def test_a_layer_without_a_kernel() -> None:
     with pytest.raises(ValueError, match="expected a layer with a kernel"):
         wrap(L.BatchNormalization()).build((None, 3))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 unless it is enabled")
+def test_masks_have_the_precision_of_the_kernel() -> None:
+    layer = MCDropConnect(L.Dense(50, dtype="float64"), 0.3, seed=1)
+    layer.build((None, 4))
+    kernel, value = (
+        kit.to_numpy(tensor).astype("float64") for tensor in (layer.kernels[0].value, layer.draw()[0][1])
+    )
+    kept = value[value != 0] / kernel[value != 0]
+    assert kit.to_numpy(layer.kernels[0].value).dtype == "float64"
+    np.testing.assert_allclose(kept, 1 / 0.7, rtol=1e-12)
