@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
+
+from bayeskeras.datasets.shuffled import Shuffled
 
 Array = np.ndarray
 
 
-class Augmented(keras.utils.PyDataset):
+class Augmented(Shuffled):
     """Shuffled batches of images, each shifted and mirrored anew in every epoch.
 
     The number of training examples N of the ELBO is that of the images, not of their copies; a likelihood of
@@ -46,7 +47,6 @@ class Augmented(keras.utils.PyDataset):
         horizontal_flip: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__()
         if x.ndim != 4 or len(x) != len(y) or len(x) == 0:
             raise ValueError(
                 "Augmented: expected images (N, height, width, channels) and N labels, "
@@ -57,34 +57,13 @@ class Augmented(keras.utils.PyDataset):
                 f"Augmented: expected batch_size >= 1 and 0 <= shift < {min(x.shape[1:3])}, "
                 f"received: batch_size={batch_size}, shift={shift}"
             )
-        self.x, self.y = x, y
-        self.batch_size, self.shift, self.horizontal_flip, self.seed = (
-            batch_size,
-            shift,
-            horizontal_flip,
-            seed,
-        )
-        self.start_epoch(0)
-
-    @property
-    def num_batches(self) -> int:
-        """Batches of an epoch."""
-        return -(-len(self.x) // self.batch_size)
-
-    def start_epoch(self, epoch: int) -> None:
-        """Shuffle for an epoch, counted from 0."""
-        self._epoch = epoch
-        self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
-
-    def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch."""
-        self.start_epoch(self._epoch + 1)
+        super().__init__(x, y, batch_size, seed)
+        self.shift, self.horizontal_flip = shift, horizontal_flip
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Batch `index` of this epoch."""
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        images, labels = super().__getitem__(index)
         generator = np.random.default_rng([self.seed, self._epoch, index + 1])
-        images = self.x[chosen]
         if self.horizontal_flip:
             mirrored = generator.random(len(images)) < 0.5
             images[mirrored] = images[mirrored, :, ::-1]
@@ -94,4 +73,4 @@ class Augmented(keras.utils.PyDataset):
             rows, columns = generator.integers(0, 2 * self.shift + 1, (2, len(images)))
             for image, source, row, column in zip(images, padded, rows, columns, strict=True):
                 image[:] = source[row : row + height, column : column + width]
-        return images, self.y[chosen]
+        return images, labels

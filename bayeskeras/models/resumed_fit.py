@@ -6,8 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from keras import tree
 
 from bayeskeras.callbacks.resumable import Resumable
+from bayeskeras.datasets.shuffled import Shuffled
+from bayeskeras.models.examples import is_arrays
 from bayeskeras.models.seeds import hashed_seed, seeded
 
 
@@ -26,7 +30,8 @@ def resumed_fit(
 
     Random numbers come from a hash of `seed` and of the steps that its optimizer has done: what is resumed, or
     trained a second time, shuffles unlike the epochs before, and unlike a training with another seed. The global
-    generators of Python and NumPy are as before afterwards.
+    generators of Python and NumPy are as before afterwards. Arrays are shuffled anew in every epoch, on TensorFlow
+    too, where Keras does not (see `Shuffled`).
 
     Args:
         network: compiled.
@@ -66,5 +71,26 @@ def resumed_fit(
         chosen = hashed_seed(seed, steps) if steps or first_seed is None else first_seed
         with seeded(chosen):
             keras.utils.set_random_seed(chosen)
+            given = shuffled_anew(given, chosen)
             logs = network.fit(**given, epochs=epochs, initial_epoch=start, callbacks=own).history
     return logs if checkpoints is None else checkpoints.history
+
+
+def shuffled_anew(given: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Arguments of `fit` on TensorFlow with arrays that have another order in every epoch; others as they are.
+
+    Args:
+        given: arguments of `fit`.
+        seed: of the orders.
+    """
+    parts = {name: given[name] for name in ("x", "y", "sample_weight") if given.get(name) is not None}
+    is_plain = given.get("shuffle", True) is True and not given.get("validation_split")
+    is_epoch = is_plain and given.get("steps_per_epoch") is None and is_arrays(given.get("x")) and "y" in parts
+    if keras.backend.backend() != "tensorflow" or not is_epoch:
+        return given
+    if not all(hasattr(leaf, "__array__") for leaf in tree.flatten(parts)):
+        return given  # Keras says what is wrong with them.
+    arrays = tree.map_structure(np.asarray, parts)
+    batches = Shuffled(**arrays, batch_size=int(given.get("batch_size") or 32), seed=seed)
+    others = {name: value for name, value in given.items() if name not in {*parts, "batch_size"}}
+    return {**others, "x": batches}

@@ -88,3 +88,53 @@ def test_a_second_training_without_checkpoints_has_other_numbers() -> None:
         assert len(logs["loss"]) == 2
         numbers.append(state.number)
     assert numbers[0] != numbers[1]
+
+
+class Order(keras.callbacks.Callback):
+    """The examples of each epoch in the order in which `fit` reads them, in batches of one.
+
+    The network is a constant 0 and the label of example i is the root of i: the loss is the mean of those seen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[list[int]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.total, self.order = 0.0, list[int]()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        assert logs is not None
+        total = (batch + 1) * float(logs["loss"])
+        self.order.append(round(total - self.total))
+        self.total = total
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epochs.append(self.order)
+
+
+def read(seed: int = 0, **given: Any) -> list[list[int]]:
+    """The orders of three epochs."""
+    inputs = [keras.Input((1,)), keras.Input((1,))]
+    outputs = keras.layers.Dense(1, "linear", False, "zeros")(keras.layers.Add()(inputs))
+    network = keras.Model(inputs, outputs)
+    network.compile(keras.optimizers.SGD(0.0), loss="mse")
+    x, order = [np.ones((12, 1)), np.ones((12, 1))], Order()
+    arguments = {"x": x, "y": np.sqrt(np.arange(12.0)), "batch_size": 1, "verbose": 0, **given}
+    resumed_fit(network, lambda epoch: arguments, 3, seed, callbacks=[order])
+    return order.epochs
+
+
+def test_every_epoch_has_another_order() -> None:
+    first, again, other = read(), read(), read(seed=1)
+    assert all(sorted(order) == list(range(12)) for order in first)
+    assert len({tuple(order) for order in first}) == 3
+    assert first == again != other
+
+
+def test_arguments_of_fit_keep_their_meaning() -> None:
+    assert read(shuffle=False) == 3 * [list(range(12))]
+    assert [sorted(order) for order in read(validation_split=0.25)] == 3 * [list(range(9))]
+    doubled = read(sample_weight=np.full(12, 2.0))
+    assert all(sorted(order) == list(range(0, 24, 2)) for order in doubled)
+    assert all(sorted(order) == list(range(0, 24, 2)) for order in read(class_weight=dict.fromkeys(range(4), 2.0)))
