@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from bayeskeras.datasets import registry
-from bayeskeras.datasets.description import Columns, Description
+from bayeskeras.datasets.description import Columns, Description, Source
 from bayeskeras.datasets.extra import tensorflow_datasets
 
 
@@ -70,7 +70,7 @@ class RawFilesMixin:
         columns = {}
         for part, files in self._files(description, dl_manager).items():
             source = description.source
-            assert source is not None
+            assert isinstance(source, Source)
             reader = (source.raw if self.raw_folder else source.download)[part].reader
             columns[part] = reader(files)
             _check(description, part, columns[part], files)
@@ -81,7 +81,7 @@ class RawFilesMixin:
 
     def _files(self, description: Description, dl_manager: Any) -> Mapping[str, list[Path]]:
         source = description.source
-        assert source is not None
+        assert isinstance(source, Source)
         if self.raw_folder:
             folder = self.raw_folder
             return {
@@ -113,7 +113,7 @@ def raw_parts(description: Description, folder: Path) -> list[str]:
     Returns:
         Names of parts.
     """
-    assert description.source is not None
+    assert isinstance(description.source, Source)
     return [
         part
         for part, files in description.source.raw.items()
@@ -130,6 +130,8 @@ def _features(description: Description) -> Any:
             result[name] = features.ClassLabel(names=list(description.info.class_names))
         elif name == "image":
             result[name] = features.Image(shape=column.shape)
+        elif column.dtype == "str":
+            result[name] = features.Text()
         else:
             result[name] = features.Tensor(shape=column.shape, dtype=np.dtype(column.dtype).type)
     return features.FeaturesDict(result)
@@ -150,21 +152,25 @@ def _own_info(builder: Any) -> Any:
 
 @functools.cache
 def _own_builder_class(group: str) -> Any:
-    """Makes and registers the builder of a group of data sets that tensorflow-datasets does not know."""
+    """Makes and registers the builder of a group of data sets that tensorflow-datasets does not know.
+
+    A group is `uci` of `uci/boston` and others, which are its configurations, or one data set without any.
+    """
     tfds = tensorflow_datasets()
-    members = {
-        name.removeprefix(f"{group}/"): description.source
+    sources = {
+        name.removeprefix(group).removeprefix("/"): description.source
         for name, description in registry.DESCRIPTIONS.items()
-        if name.startswith(f"{group}/") and description.source is not None
+        if name.partition("/")[0] == group and isinstance(description.source, Source)
     }
-    configs = [tfds.core.BuilderConfig(name=name, version=source.version) for name, source in members.items()]
-    body = {
-        "name": group,
-        "BUILDER_CONFIGS": configs,
-        "_info": _own_info,
-        "__doc__": f"Data sets {group}/...",
-    }
-    return _make_class(group.capitalize(), (RawFilesMixin, tfds.core.GeneratorBasedBuilder), body)
+    body: dict[str, Any] = {"name": group, "_info": _own_info, "__doc__": f"Data sets {group}."}
+    if "" in sources:
+        body["VERSION"] = tfds.core.Version(sources[""].version)
+    else:
+        body["BUILDER_CONFIGS"] = [
+            tfds.core.BuilderConfig(name=name, version=source.version) for name, source in sources.items()
+        ]
+    class_name = "".join(word.capitalize() for word in group.split("_"))
+    return _make_class(class_name, (RawFilesMixin, tfds.core.GeneratorBasedBuilder), body)
 
 
 def make_builder(description: Description, data_dir: str | None) -> Any:
@@ -184,7 +190,7 @@ def make_builder(description: Description, data_dir: str | None) -> Any:
     name = description.info.name
     if not description.known_to_tfds:
         group, _, config = name.partition("/")
-        return _own_builder_class(group)(config=config, data_dir=data_dir)
+        return _own_builder_class(group)(config=config or None, data_dir=data_dir)
     official = tfds.builder_cls(name)
     body = {"name": name, "url_infos": official.url_infos}
     # The official class keeps the name in the register of tensorflow-datasets.

@@ -1,16 +1,19 @@
-"""What is known about a data set before any of its files is read."""
+"""What is known about a data set before any of its files is read, and how its splits come from them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Columns = dict[str, np.ndarray]
 """Columns of a table of examples: name of the feature to an array with one row per example."""
+
+Examples = tuple[np.ndarray, Any]
+"""Inputs, and the array of their labels or targets; `None` for texts of language models."""
 
 Reader = Callable[[Sequence[Path]], Columns]
 """Turns the files of one part of a data set into columns."""
@@ -22,14 +25,15 @@ class DatasetInfo:
 
     Args:
         name: the name that `load` takes.
-        task: `"classification"` or `"regression"`.
+        task: `"classification"`, `"regression"` or `"language_modelling"`.
         description: one sentence, with the unit of the target of a regression.
-        input_shape: shape of one input, without the batch axis.
-        num_classes: number of classes, `None` for a regression.
-        class_names: name of each class in the order of the labels, empty for a regression.
+        input_kind: `"image"`, `"table"`, `"text"` or `"series"`.
+        input_shape: shape of one input, without the batch axis; `()` for a text.
+        num_classes: number of classes, `None` where there are none.
+        class_names: name of each class in the order of the labels, empty where there are none.
         splits: the splits that `load` takes.
-        num_examples: number of examples of `"train"` and `"test"` (classification) or of `"all"`
-        (regression). num_folds: number of fixed train/test splits of a regression, 0 for a classification.
+        num_examples: number of examples of some splits, which together hold all there are.
+        num_folds: number of fixed train/test splits of a table, 0 for others.
         citation: whom to cite.
         licence: the licence, as stated by the authors or the distributor.
         homepage: address of the data set.
@@ -44,6 +48,7 @@ class DatasetInfo:
 
     name: str
     task: str
+    input_kind: str
     description: str
     input_shape: tuple[int, ...]
     num_classes: int | None
@@ -61,7 +66,7 @@ class Column(NamedTuple):
 
     Args:
         shape: the shape, without the axis of the examples.
-        dtype: name of the NumPy type.
+        dtype: name of the NumPy type, `"str"` for a text.
     """
 
     shape: tuple[int, ...]
@@ -106,7 +111,8 @@ class Description:
         info: what `bayeskeras.datasets.info` returns.
         parts: for each split that `load` takes, the stored part that its examples are taken from.
         columns: the stored features that `load` needs.
-        source: where the files come from; `None` for a data set that a Python package brings along.
+        examples: takes the examples of a split, and of a fold, out of the columns of its part.
+        source: where the files come from; or a function that makes a part without any.
         validation_examples: size of the validation split that is cut off the training part, 0 for none.
         known_to_tfds: whether tensorflow-datasets has a data set of this name.
     """
@@ -114,7 +120,8 @@ class Description:
     info: DatasetInfo
     parts: Mapping[str, str]
     columns: Mapping[str, Column]
-    source: Source | None = None
+    examples: Callable[[Description, Columns, str, int], Examples]
+    source: Source | Callable[[str], Columns]
     validation_examples: int = 0
     known_to_tfds: bool = False
 

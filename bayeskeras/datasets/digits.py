@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bayeskeras.datasets.description import Columns
+from bayeskeras.datasets.splits import stratified_cut
 
 TEST_EXAMPLES = 500
-SPLIT_SEED = 0
 
 
 def load_digits_part(part: str) -> Columns:
@@ -26,14 +26,10 @@ def load_digits_part(part: str) -> Columns:
     """
     from PIL import Image
     from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
     scans = load_digits()
-    rows = np.arange(len(scans.target))
-    train, test = train_test_split(
-        rows, test_size=TEST_EXAMPLES, stratify=scans.target, random_state=SPLIT_SEED
-    )
-    chosen = np.sort(train if part == "train" else test)
+    train, test = stratified_cut(scans.target, TEST_EXAMPLES)
+    chosen = train if part == "train" else test
     small = (scans.images[chosen] / 16).astype(np.float32)
     images = [np.asarray(Image.fromarray(scan).resize((28, 28), Image.Resampling.BILINEAR)) for scan in small]
     return {

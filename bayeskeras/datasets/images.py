@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from bayeskeras.datasets.description import Column, DatasetInfo, Description, Files, Source
+from bayeskeras.datasets.digits import load_digits_part
 from bayeskeras.datasets.readers import read_cifar_archive, read_cifar_grids, read_idx
+from bayeskeras.datasets.splits import classification_examples
 
 _PARTS = {"train": "train", "train_without_validation": "train", "validation": "train", "test": "test"}
 _SPLITS = tuple(_PARTS)
@@ -37,6 +39,7 @@ DIGITS = Description(
     info=DatasetInfo(
         name="digits",
         task="classification",
+        input_kind="image",
         description=(
             "Scans of handwritten digits, 8x8 grey pixels resized to 28x28; brought along by scikit-learn. "
             "The split is at random, so that the same writers are in both parts."
@@ -56,6 +59,8 @@ DIGITS = Description(
     ),
     parts=_PARTS,
     columns=_GREY,
+    examples=classification_examples,
+    source=load_digits_part,
     validation_examples=200,
 )
 
@@ -63,6 +68,7 @@ MNIST = Description(
     info=DatasetInfo(
         name="mnist",
         task="classification",
+        input_kind="image",
         description="Handwritten digits, 28x28 grey pixels.",
         input_shape=(28, 28, 1),
         num_classes=10,
@@ -79,6 +85,7 @@ MNIST = Description(
     ),
     parts=_PARTS,
     columns=_GREY,
+    examples=classification_examples,
     source=_idx_source("mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"),
     validation_examples=5000,
     known_to_tfds=True,
@@ -88,6 +95,7 @@ FASHION_MNIST = Description(
     info=DatasetInfo(
         name="fashion_mnist",
         task="classification",
+        input_kind="image",
         description="Photographs of clothes, 28x28 grey pixels.",
         input_shape=(28, 28, 1),
         num_classes=10,
@@ -115,6 +123,7 @@ FASHION_MNIST = Description(
     ),
     parts=_PARTS,
     columns=_GREY,
+    examples=classification_examples,
     source=_idx_source("fashion_mnist", "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"),
     validation_examples=5000,
     known_to_tfds=True,
@@ -124,6 +133,7 @@ KMNIST = Description(
     info=DatasetInfo(
         name="kmnist",
         task="classification",
+        input_kind="image",
         description=(
             "Kuzushiji-MNIST: cursive Japanese characters (hiragana), 28x28 grey pixels. Raw files may hold "
             "the test part alone, which is enough as unknown input for a model trained on MNIST."
@@ -147,6 +157,7 @@ KMNIST = Description(
     ),
     parts=_PARTS,
     columns=_GREY,
+    examples=classification_examples,
     source=_idx_source("kmnist", "http://codh.rois.ac.jp/kmnist/dataset/kmnist", optional=("train",)),
     validation_examples=5000,
     known_to_tfds=True,
@@ -156,6 +167,7 @@ CIFAR10 = Description(
     info=DatasetInfo(
         name="cifar10",
         task="classification",
+        input_kind="image",
         description="Photographs of animals and vehicles, 32x32 colour pixels.",
         input_shape=(32, 32, 3),
         num_classes=10,
@@ -182,6 +194,7 @@ CIFAR10 = Description(
     ),
     parts=_PARTS,
     columns=_COLOUR,
+    examples=classification_examples,
     source=Source(
         raw={
             "train": Files(

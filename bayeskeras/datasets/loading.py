@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bayeskeras.datasets.description import Columns, Description
-from bayeskeras.datasets.digits import load_digits_part
+from bayeskeras.datasets.description import Description, Examples, Source
 from bayeskeras.datasets.reading import read_part
 from bayeskeras.datasets.registry import describe
-from bayeskeras.datasets.splits import check_split, choose_images, choose_rows
+from bayeskeras.datasets.splits import check_split
 from bayeskeras.datasets.unknown_classes import check_unknown_classes, without_classes
 
 
@@ -22,7 +21,7 @@ def load(
     unknown_class: int | Sequence[int] | None = None,
     fold: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Examples:
     """Loads the examples of a split of a data set as NumPy arrays.
 
     **Images** (`digits`, `mnist`, `fashion_mnist`, `kmnist`, `cifar10`) have these splits:
@@ -43,7 +42,13 @@ def load(
     `uci/wine`) have the splits `"train"`, `"test"` and `"all"`; `fold` chooses one of the 20 published 90/10
     splits (`uci/protein`: 5).
 
-    Data sets other than `digits` are looked for in this order: prepared in the data directory of
+    **Sentences** (`rt_polarity`) have the splits of images, and `"all"`. **Texts for language models**
+    (`tiny_shakespeare`, `wikitext2`) have `"train"`, `"validation"` and `"test"`, each one text, and no labels.
+
+    **Time series** (`timeseries/...`, `leak`) have the splits of images; `timeseries/ecg5000` has no `"test"`.
+    `leak` is simulated on the spot, see `bayeskeras.datasets.leak`.
+
+    Data sets other than `digits` and `leak` are looked for in this order: prepared in the data directory of
     tensorflow-datasets; as raw files in the folder named by the environment variable `BAYESKERAS_RAW_DATA`,
     from which they are prepared once; on the network, from where tensorflow-datasets downloads and prepares
     them once.
@@ -61,7 +66,9 @@ def load(
     Returns:
         The inputs `x` and the labels or targets `y`. Images: `x` float32 (N, height, width, channels) in [0,
         1], `y` int64 (N,), class numbers from 0. Tables: `x` float32 (N, D) and `y` float32 (N, 1), both in
-        the original units (not standardised), in the published order of the rows.
+        the original units (not standardised), in the published order of the rows. Sentences: `x` strings (N,), `y`
+        int64 (N,). Texts for language models: `x` strings (1,), `y` None. Time series: `x` float32 (N, length,
+        channels), `y` int64 (N,).
 
     Raises:
         ImportError: tensorflow-datasets is needed and not installed; the message says how to install it.
@@ -123,23 +130,13 @@ def unknown(
     return x[chosen], y[chosen]
 
 
-def _read(description: Description, part: str, data_dir: str | os.PathLike[str] | None) -> Columns:
-    if description.source is None:
-        return load_digits_part(part)
-    folder = data_dir or os.environ.get("TFDS_DATA_DIR")
-    return read_part(description, part, os.path.expanduser(folder) if folder else None)
-
-
 def _load(
     description: Description, split: str, fold: int, data_dir: str | os.PathLike[str] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    columns = _read(description, description.parts[split], data_dir)
-    if description.info.task == "regression":
-        rows = choose_rows(columns, split, fold)
-        return rows["inputs"].astype(np.float32), rows["target"].astype(np.float32)
-    chosen = choose_images(description, columns, split)
-    images = chosen["image"]
-    if images.dtype == np.uint8:
-        images = images.astype(np.float32)
-        images /= 255
-    return images, chosen["label"].astype(np.int64)
+) -> Examples:
+    part = description.parts[split]
+    if isinstance(description.source, Source):
+        folder = data_dir or os.environ.get("TFDS_DATA_DIR")
+        columns = read_part(description, part, os.path.expanduser(folder) if folder else None)
+    else:
+        columns = description.source(part)
+    return description.examples(description, columns, split, fold)

@@ -121,7 +121,7 @@ def prepare(description: Description, part: str, data_dir: str | None) -> Path:
             a raw file is damaged.
     """
     source = description.source
-    assert source is not None
+    assert isinstance(source, Source)
     tensorflow_datasets()  # where it is not installed, say so before all else
     with reading_prepared(description, Path(data_dir or "~/tensorflow_datasets") / description.info.name):
         builder = make_builder(description, data_dir)

@@ -27,7 +27,7 @@ _DAMAGE = (
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Turns whatever goes wrong while a file is read into an error that names the file."""
     try:
         yield
@@ -48,7 +48,7 @@ def _check_same_length(images: np.ndarray, labels: np.ndarray, files: Sequence[P
 
 def _read_idx(path: Path, rank: int) -> np.ndarray:
     """Reads one gzipped IDX file of unsigned bytes (format: LeCun, yann.lecun.com/exdb/mnist)."""
-    with _reading(path):
+    with reading(path):
         content = gzip.decompress(path.read_bytes())
         header = 4 * (1 + rank)
         magic, *shape = (int(value) for value in np.frombuffer(content[:header], ">u4"))
@@ -88,12 +88,12 @@ def read_cifar_grids(files: Sequence[Path], part: str) -> Columns:
     *pictures, label_file = files
     images = []
     for path in pictures:
-        with _reading(path), Image.open(path) as picture:
+        with reading(path), Image.open(path) as picture:
             grid = np.asarray(picture.convert("RGB"))
             rows, columns = grid.shape[0] // 32, grid.shape[1] // 32
             tiles = grid.reshape(rows, 32, columns, 32, 3).swapaxes(1, 2)
             images.append(tiles.reshape(-1, 32, 32, 3))
-    with _reading(label_file), np.load(label_file) as arrays:
+    with reading(label_file), np.load(label_file) as arrays:
         labels = arrays[part].astype(np.int64)
     image = np.concatenate(images)
     _check_same_length(image, labels, files)
@@ -115,7 +115,7 @@ def read_cifar_archive(files: Sequence[Path], members: tuple[str, ...]) -> Colum
     """
     (path,) = files
     batches: dict[str, np.ndarray] = {}
-    with _reading(path), tarfile.open(path, "r:*") as archive:
+    with reading(path), tarfile.open(path, "r:*") as archive:
         for member in archive:
             name = Path(member.name).name
             stream = archive.extractfile(member) if name in members else None
@@ -150,7 +150,7 @@ def read_table(files: Sequence[Path]) -> Columns:
         whether the row is in the test part of each fold (otherwise it is in the training part).
     """
     (path,) = files
-    with _reading(path), np.load(path) as arrays:
+    with reading(path), np.load(path) as arrays:
         target = int(arrays["index_target"])
         return _table(arrays["data"], arrays["index_features"], target, list(arrays["index_test"]))
 
@@ -166,7 +166,7 @@ def read_text_table(files: Sequence[Path]) -> Columns:
     """
     tables = []
     for path in files:
-        with _reading(path):
+        with reading(path):
             tables.append(np.loadtxt(path))
     data, features, target, *test_rows = tables
     folds = [np.atleast_1d(rows).astype(int) for rows in test_rows]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bayeskeras.datasets.description import Columns, Description
+from bayeskeras.datasets.description import Columns, Description, Source
 from bayeskeras.datasets.extra import tensorflow_datasets
 from bayeskeras.datasets.preparing import RAW_DATA_VARIABLE, prepare, reading_prepared
 
@@ -33,21 +33,28 @@ def _read_columns(builder: Any, part: str, names: Collection[str]) -> Columns:
         in_order = tfds.ReadConfig(interleave_cycle_length=1)
         dataset = builder.as_dataset(split=part, shuffle_files=False, read_config=in_order)
         examples = list(tfds.as_numpy(dataset))
-        return {name: np.stack([example[name] for example in examples]) for name in names}
+        return {name: _column([example[name] for example in examples]) for name in names}
     decoders = {"image": tfds.decode.SkipDecoding()} if "image" in names else None
     source = builder.as_data_source(split=part, decoders=decoders)
     examples = source.__getitems__(range(len(source)))
     columns = {name: [example[name] for example in examples] for name in names}
     if decoders:
         columns["image"] = [_from_png(content) for content in columns["image"]]
-    return {name: np.stack(values) for name, values in columns.items()}
+    return {name: _column(values) for name, values in columns.items()}
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    """An array with one row for each value; texts are stored as UTF-8."""
+    if isinstance(values[0], bytes):
+        return np.array([value.decode("utf-8") for value in values])
+    return np.stack(values)
 
 
 def _check_part(description: Description, builder: Any, part: str, folder: Path) -> None:
     stored = sorted(builder.info.splits)
     if part in stored:
         return
-    assert description.source is not None
+    assert isinstance(description.source, Source)
     raise ValueError(
         f"expected part {part!r} of data set {description.info.name!r} in {str(folder)!r}, received: only "
         f"{stored}, prepared from raw files that held no more. Delete this folder, then load again either "

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import difflib
 
-from bayeskeras.datasets import images, tables
+from bayeskeras.datasets import images, leak, series, tables, texts
 from bayeskeras.datasets.description import DatasetInfo, Description
 
 DESCRIPTIONS: dict[str, Description] = {
-    description.info.name: description for description in (*images.DESCRIPTIONS, *tables.DESCRIPTIONS)
+    description.info.name: description
+    for description in (
+        *images.DESCRIPTIONS,
+        *tables.DESCRIPTIONS,
+        *texts.DESCRIPTIONS,
+        *series.DESCRIPTIONS,
+        leak.LEAK,
+    )
 }
 
 

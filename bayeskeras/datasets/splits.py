@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayeskeras.datasets.description import Columns, Description
+from bayeskeras.datasets.description import Columns, Description, Examples
 
-VALIDATION_SEED = 0
+SPLIT_SEED = 0
 
 
-def _validation_cut(labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a stratified validation part off; returns the rows left for training and those for validation."""
+def stratified_cut(labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts rows off, drawn stratified by class with seed 0 (scikit-learn's `train_test_split`).
+
+    Args:
+        labels: class numbers (N,).
+        size: how many to cut off.
+
+    Returns:
+        The rows that are left and those that are cut off, each in ascending order.
+    """
     from sklearn.model_selection import train_test_split
 
-    rest, validation = train_test_split(
-        np.arange(len(labels)), test_size=size, stratify=labels, random_state=VALIDATION_SEED
+    rest, cut = train_test_split(
+        np.arange(len(labels)), test_size=size, stratify=labels, random_state=SPLIT_SEED
     )
-    return np.sort(rest), np.sort(validation)
+    return np.sort(rest), np.sort(cut)
 
 
 def check_split(description: Description, split: str, fold: int | None) -> None:
@@ -49,37 +57,43 @@ def check_split(description: Description, split: str, fold: int | None) -> None:
         )
 
 
-def choose_images(description: Description, columns: Columns, split: str) -> Columns:
-    """Returns the examples of a split of labelled images.
+def classification_examples(description: Description, columns: Columns, split: str, fold: int) -> Examples:
+    """Inputs and class numbers of a split; validation examples are cut off the training part.
 
     Args:
         description: entry of the registry.
-        columns: `image` and `label` of the stored part.
+        columns: of the stored part: `label`, and the inputs under the name that the description gives them first.
         split: name of the split.
+        fold: not used.
 
     Returns:
-        The columns of the split.
+        Inputs, images as float32 in [0, 1], and labels int64.
     """
-    if split in ("train", "test"):
-        return columns
-    rest, validation = _validation_cut(columns["label"], description.validation_examples)
-    rows = validation if split == "validation" else rest
-    return {name: column[rows] for name, column in columns.items()}
+    x, labels = columns[next(iter(description.columns))], columns["label"]
+    if split not in ("train", "test"):
+        rest, validation = stratified_cut(labels, description.validation_examples)
+        rows = validation if split == "validation" else rest
+        x, labels = x[rows], labels[rows]
+    if x.dtype == np.uint8:
+        x = x.astype(np.float32)
+        x /= 255
+    return x, labels.astype(np.int64)
 
 
-def choose_rows(columns: Columns, split: str, fold: int) -> Columns:
-    """Returns the rows of a split of a table.
+def regression_examples(description: Description, columns: Columns, split: str, fold: int) -> Examples:
+    """Inputs and targets of a split of a table, in the published order of the rows.
 
     Args:
+        description: entry of the registry.
         columns: `row`, `inputs`, `target` and `in_test` of the whole table, in any order.
         split: `"train"`, `"test"` or `"all"`.
         fold: number of the fixed split.
 
     Returns:
-        The columns of the split, in the published order of the rows.
+        Inputs (N, D) and targets (N, 1), float32.
     """
     in_test = columns["in_test"][:, fold].astype(bool)
     keep = {"train": ~in_test, "test": in_test, "all": np.ones(len(in_test), bool)}[split]
     order = np.argsort(columns["row"], kind="stable")
     rows = order[keep[order]]
-    return {name: column[rows] for name, column in columns.items()}
+    return columns["inputs"][rows].astype(np.float32), columns["target"][rows].astype(np.float32)

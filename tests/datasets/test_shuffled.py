@@ -38,4 +38,3 @@ def test_nests_and_weights_stay_together() -> None:
     x, y, weight = Shuffled(nest, Y, batch_size=4, sample_weight=10.0 * Y)[1]
     for values in (x["a"][:, 0], x["b"][0][:, 0] / 2.0, x["b"][1][:, 0] / 3.0, weight / 10.0):
         np.testing.assert_allclose(values, y, rtol=1e-6)
-

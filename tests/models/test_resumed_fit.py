@@ -137,4 +137,6 @@ def test_arguments_of_fit_keep_their_meaning() -> None:
     assert [sorted(order) for order in read(validation_split=0.25)] == 3 * [list(range(9))]
     doubled = read(sample_weight=np.full(12, 2.0))
     assert all(sorted(order) == list(range(0, 24, 2)) for order in doubled)
-    assert all(sorted(order) == list(range(0, 24, 2)) for order in read(class_weight=dict.fromkeys(range(4), 2.0)))
+    assert all(
+        sorted(order) == list(range(0, 24, 2)) for order in read(class_weight=dict.fromkeys(range(4), 2.0))
+    )
