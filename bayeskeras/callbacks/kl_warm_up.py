@@ -79,3 +79,20 @@ class KLWarmUp(keras.callbacks.Callback):
         """Set the full weight."""
         self._share = 1.0
         self.model.warm_up_kl(1.0)
+
+
+def with_kl_warm_up(callbacks: Any, share: float, epochs: int) -> Any:
+    """The callbacks of `fit`, and a warm-up if there is none among them.
+
+    Args:
+        callbacks: as in `keras.Model.fit`.
+        share: of the epochs that the rise takes.
+        epochs: of the training.
+    """
+    rise = round(share * epochs)  # 0 where there are too few epochs for one without the divergence.
+    if not rise or isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    given = [] if callbacks is None else list(keras.tree.flatten(callbacks))
+    return (
+        callbacks if any(isinstance(callback, KLWarmUp) for callback in given) else [KLWarmUp(rise), *given]
+    )

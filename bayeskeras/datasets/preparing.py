@@ -47,7 +47,7 @@ def _not_here(
     description: Description, source: Source, part: str, prepared: Path, network: str
 ) -> ValueError:
     folder = _raw_folder()
-    wanted = [path for files in source.raw.values() for path in files.paths]
+    wanted = list(dict.fromkeys(path for files in source.raw.values() for path in files.paths))
     if folder is None:
         raw = f"{RAW_DATA_VARIABLE} is not set"
     else:

@@ -12,20 +12,13 @@ import numpy as np
 from keras import ops, tree
 
 from bayeskeras import likelihoods, posteriors
-from bayeskeras.callbacks.kl_warm_up import KLWarmUp
-from bayeskeras.layers import (
-    MAP,
-    InputDropout,
-    MCDropConnect,
-    MultiplicativeNoise,
-    SparseVariationalDropout,
-    TiedDropoutRNN,
-    WordDropout,
-)
+from bayeskeras.callbacks.kl_warm_up import with_kl_warm_up
+from bayeskeras.layers import MAP, SparseVariationalDropout
 from bayeskeras.layers.divergence import kl_layers
 from bayeskeras.layers.draws import stochastic_layers, trainer_owns_kl_scope
 from bayeskeras.layers.masks import get_keras_mask
 from bayeskeras.layers.names import named
+from bayeskeras.layers.rates import dropout_rates
 from bayeskeras.models import preset_folder
 from bayeskeras.models.check_loss import check_loss
 from bayeskeras.models.elbo_scale import ELBOScale, checked_kl_weight, combined_weights
@@ -35,11 +28,13 @@ from bayeskeras.models.examples import (
     count_examples,
     inputs_and_labels,
     is_arrays,
+    read_texts,
     scaled_image,
     to_arrays,
 )
 from bayeskeras.models.predict import check_positive_integer, evaluate, predict
 from bayeskeras.models.prediction import PredictionEngine
+from bayeskeras.models.vocabulary import Vocabulary
 from bayeskeras.predictive import PredictiveDistribution
 from bayeskeras.priors.prior import is_number
 
@@ -69,10 +64,13 @@ class BayesianModel(keras.Model):
         image_input: whether inputs are images: floats must be in [0, 1], and uint8 is divided by 255.
         kl_weight: factor of the KL divergence: 1 is the ELBO, less is a tempered ("cold") posterior, which
             is a departure from it.
+        vocabulary: `bayeskeras.models.Vocabulary` of a network of ids, which then takes texts wherever it takes
+            arrays; `None` for others.
         **kwargs: `trainable` of `keras.Model`.
 
     Raises:
-        ValueError: if there is more than one output, or the likelihood does not fit it.
+        ValueError: if there is more than one output, the likelihood does not fit it, or there is a vocabulary and
+            more than one input.
 
     Example:
         ```python
@@ -102,16 +100,22 @@ class BayesianModel(keras.Model):
         posterior: Any = None,
         image_input: bool = False,
         kl_weight: float = 1.0,
+        vocabulary: Vocabulary | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(inputs, outputs, name=name, **kwargs)
         if len(self.outputs) != 1:
             raise ValueError(f"BayesianModel: expected one output, received: {len(self.outputs)} outputs")
+        if vocabulary is not None and len(self.inputs) != 1:
+            raise ValueError(
+                f"BayesianModel: expected one input with a vocabulary, received: {len(self.inputs)} inputs"
+            )
         self.likelihood = likelihoods.get(likelihood)
         if not self.likelihood.built:
             self.likelihood.build(tuple(self.outputs[0].shape))
         self.posterior = None if posterior is None else posteriors.get(posterior)
         self.image_input = bool(image_input)
+        self.vocabulary: Vocabulary | None = _object(vocabulary)
         self._kl_weight = checked_kl_weight(kl_weight)
         self._scale = ELBOScale(self._kl_weight)
         self._nll_tracker = keras.metrics.Mean(name="nll")
@@ -227,7 +231,8 @@ class BayesianModel(keras.Model):
         """Train on the ELBO; the arguments are those of `keras.Model.fit`, and one more.
 
         Args:
-            x: arrays, `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or generator.
+            x: arrays, `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or generator; of a model with
+                a vocabulary an array or list of texts too (in batches they must be ids: `model.vocabulary(texts)`).
             y: labels, for arrays.
             *args: as in `keras.Model.fit`.
             num_train_examples: N of the ELBO. It is counted for arrays (less `validation_split`), for a
@@ -241,14 +246,13 @@ class BayesianModel(keras.Model):
         Raises:
             ValueError: if N is not known, or inputs or labels are wrong, before any work is lost.
         """
+        x, y = self.read(x, y)
         bound = inspect.signature(keras.Model.fit).bind_partial(self, x, y, *args, **kwargs).arguments
         if is_arrays(x):
             check_examples(self, x, y)
         elif isinstance(x, keras.utils.PyDataset) and num_train_examples is not None:
             check_examples(self, *inputs_and_labels(x[0]))  # No counting pass will check the others.
-        validation = bound.get("validation_data")
-        if isinstance(validation, tuple | list) and len(validation) > 1 and is_arrays(validation[0]):
-            check_examples(self, validation[0], validation[1])
+        validation = self._read_validation(bound.get("validation_data"))
         if num_train_examples is None:
             split = bound.get("validation_split") or 0.0
             num_train_examples = count_examples(x, split, partial(check_examples, self))
@@ -262,21 +266,27 @@ class BayesianModel(keras.Model):
         self.warm_up_kl(1.0)
         call = inspect.signature(keras.Model.fit).bind(self, x, y, *args, **kwargs)
         call.apply_defaults()
-        call.arguments["callbacks"] = self._with_warm_up(
-            call.arguments["callbacks"], call.arguments["epochs"]
-        )
+        share = 0.0 if self.posterior is None else self.posterior.kl_warm_up
+        given = call.arguments
+        given["validation_data"] = validation
+        given["callbacks"] = with_kl_warm_up(given["callbacks"], share, given["epochs"])
         return super().fit(*call.args[1:], **call.kwargs)
 
-    def _with_warm_up(self, callbacks: Any, epochs: int) -> Any:
-        """The callbacks of `fit`, and the KL warm-up that the posterior brings if there is none among them."""
-        share = 0.0 if self.posterior is None else self.posterior.kl_warm_up
-        rise = round(share * epochs)  # 0 where there are too few epochs for one without the divergence.
-        if not rise or isinstance(callbacks, keras.callbacks.CallbackList):
-            return callbacks
-        given = list(tree.flatten(callbacks)) if callbacks is not None else []
-        if any(isinstance(callback, KLWarmUp) for callback in given):
-            return callbacks
-        return [KLWarmUp(rise), *given]
+    def read(self, x: Any, y: Any = None) -> tuple[Any, Any]:
+        """Inputs and labels as `fit` and `evaluate` hand them to Keras: texts as ids, if there is a vocabulary.
+
+        Args:
+            x: inputs.
+            y: labels.
+        """
+        return read_texts(self, x), y
+
+    def _read_validation(self, data: Any) -> Any:
+        if not isinstance(data, tuple | list) or len(data) < 2 or not is_arrays(data[0]):
+            return data
+        x, y = self.read(*data[:2])
+        check_examples(self, x, y)
+        return (x, y, *data[2:])
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """One step on one batch, as in `keras.Model.train_on_batch`; set `num_train_examples` before.
@@ -297,6 +307,7 @@ class BayesianModel(keras.Model):
         Raises:
             ValueError: if inputs or labels are wrong.
         """
+        x, y = self.read(x, y)
         if is_arrays(x):
             check_examples(self, x, y)
         return super().evaluate(x, y, *args, **kwargs)
@@ -307,8 +318,9 @@ class BayesianModel(keras.Model):
         Raises:
             ValueError: if inputs are wrong.
         """
+        x = read_texts(self, x)
         if is_arrays(x):
-            check_inputs(to_arrays(x, self), self, self.image_input)
+            check_inputs(to_arrays(x, self), self)
         return super().predict(x, *args, **kwargs)
 
     # Outputs.
@@ -337,7 +349,7 @@ class BayesianModel(keras.Model):
         """Posterior predictive distribution: T networks, each applied to every input.
 
         Args:
-            x: inputs `(N, ...)`; arrays, or an iterable of batches (read once).
+            x: inputs `(N, ...)`; arrays, or an iterable of batches (read once). Texts, if there is a vocabulary.
             num_samples: number T of networks.
             batch_size: inputs of one compiled call; the result does not depend on it.
             seed: a non-negative integer. The same seed gives the same networks on the same backend, whatever
@@ -420,14 +432,7 @@ class BayesianModel(keras.Model):
         the same name have those of the models around them before it: `"block_a/dense"`. A recurrent layer of tied
         masks has two: `"lstm/input"` and `"lstm/recurrent"`.
         """
-        kinds = (InputDropout, MCDropConnect, MultiplicativeNoise, TiedDropoutRNN, WordDropout)
-        rates: dict[str, float] = {}
-        for name, layer in named(self, kinds).items():
-            if isinstance(layer, TiedDropoutRNN):
-                rates.update({f"{name}/{kernel}": rate for kernel, rate in layer.rates.items()})
-            else:
-                rates[name] = float(layer.rate)
-        return rates
+        return dropout_rates(self)
 
     def sparsity(self) -> dict[str, float]:
         """Share of pruned weights of each layer of sparse variational dropout, by its name as in `rates`."""
@@ -498,14 +503,25 @@ class BayesianModel(keras.Model):
         """
         preset_folder.save(self, folder, dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        """Graph and arguments."""
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of the constructor besides the graph and the name, as objects."""
         return {
-            **super().get_config(),
-            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
-            "posterior": None
-            if self.posterior is None
-            else keras.saving.serialize_keras_object(self.posterior),
+            "likelihood": self.likelihood,
+            "posterior": self.posterior,
             "image_input": self.image_input,
             "kl_weight": self.kl_weight,
+            "vocabulary": self.vocabulary,
         }
+
+    def get_config(self) -> dict[str, Any]:
+        """Graph and arguments."""
+        arguments = {
+            name: keras.saving.serialize_keras_object(value) if hasattr(value, "get_config") else value
+            for name, value in self.arguments().items()
+        }
+        return {**super().get_config(), **arguments}
+
+
+def _object(value: Any) -> Any:
+    """What a configuration stands for."""
+    return keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value

@@ -34,8 +34,8 @@ def bayesianize(
     `DeepEnsemble`, whose members have initial weights of their own in place of the trained ones.
 
     Args:
-        model: a built functional or `Sequential` model (or a `BayesianModel`: its MAP layers are converted).
-            It is left as it is; the new model has variables of its own.
+        model: a built functional or `Sequential` model (or a `BayesianModel`: its MAP layers are converted, a
+            vocabulary stays). It is left as it is; the new model has variables of its own.
         posterior: a name (see `bayeskeras.posteriors.get`) or an object of `bayeskeras.posteriors`.
         layers: which layers get a posterior: `"all"`, `"hidden"` (all but the first), `"last"`, a function of a
             layer, or `"existing"` (for `"mc_dropout"`: the dropout layers that the model has); default: what the
@@ -86,15 +86,16 @@ def bayesianize(
     new = conversion.model
     outputs = new.outputs if len(new.outputs) > 1 else new.outputs[0]
     inputs = new.inputs[0] if isinstance(new, keras.Sequential) else new._inputs_struct
-    bayesian = BayesianModel(
-        inputs,
-        outputs,
-        name=name or model.name,
-        likelihood=likelihood,
-        posterior=posterior,
-        image_input=getattr(model, "image_input", False) if image_input is None else image_input,
-        kl_weight=kl_weight,
-    )
+    arguments: dict[str, Any] = {
+        **(model.arguments() if isinstance(model, BayesianModel) else {}),
+        "likelihood": likelihood,
+        "posterior": posterior,
+        "kl_weight": kl_weight,
+    }
+    if image_input is not None:
+        arguments["image_input"] = image_input
+    kind = type(model) if isinstance(model, BayesianModel) else BayesianModel
+    bayesian = kind(inputs, outputs, name=name or model.name, **arguments)
     bayesian.conversion = conversion
     if verbose:
         print(conversion)

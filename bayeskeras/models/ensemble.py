@@ -17,10 +17,11 @@ from bayeskeras.likelihoods import Likelihood
 from bayeskeras.models import preset_folder
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.ensemble_training import digest_of_weights
-from bayeskeras.models.examples import check_inputs, is_arrays, to_arrays
+from bayeskeras.models.examples import check_inputs, is_arrays, read_texts, to_arrays
 from bayeskeras.models.members import Source, make_members
 from bayeskeras.models.predict import check_positive_integer, evaluate, predict
 from bayeskeras.models.prediction import PredictionEngine
+from bayeskeras.models.vocabulary import Vocabulary
 from bayeskeras.precision import at_least_float32
 from bayeskeras.predictive import PredictiveDistribution
 
@@ -92,6 +93,15 @@ class Ensemble(keras.Model):
     def image_input(self) -> bool:
         """Whether inputs are images in [0, 1] (or uint8)."""
         return self.members[0].image_input
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of networks that take texts."""
+        return self.members[0].vocabulary
+
+    def read(self, x: Any, y: Any = None) -> tuple[Any, Any]:
+        """Inputs and labels as arrays, see `BayesianModel.read`."""
+        return self.members[0].read(x, y)
 
     @property
     def inputs(self) -> list[Any]:
@@ -244,8 +254,9 @@ class Ensemble(keras.Model):
             ValueError: for a regression with several members (use `predict_distribution`), or if inputs are wrong.
         """
         self._check_classification()
+        x = read_texts(self, x)
         if is_arrays(x):
-            check_inputs(to_arrays(x, self), self, self.image_input)
+            check_inputs(to_arrays(x, self), self)
         return super().predict(x, *args, **kwargs)
 
     def predict_distribution(

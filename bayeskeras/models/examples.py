@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from bayeskeras.models.vocabulary import is_texts
+
 Array = np.ndarray
 
 
@@ -25,14 +27,21 @@ def _is_numbers(leaf: Any) -> bool:
     return isinstance(leaf, int | float | bool | str)
 
 
-def to_arrays(x: Any, model: keras.Model) -> list[Array]:
+def read_texts(model: Any, x: Any) -> Any:
+    """Texts as ids, if the model has a vocabulary; other inputs as they are."""
+    vocabulary = model.vocabulary
+    return vocabulary(x) if vocabulary is not None and is_texts(x) else x
+
+
+def to_arrays(x: Any, model: Any) -> list[Array]:
     """`x` as the flat NumPy inputs of a model.
 
     Args:
         x: an array or tensor for one input, a list or tuple of them for several, or a dictionary by the names
-            of the inputs.
+            of the inputs; texts, if the model has a vocabulary.
         model: the functional model that takes them.
     """
+    x = read_texts(model, x)
     nested = x if not isinstance(x, list | tuple) or _is_nest(x) else np.asarray(x)
     names = [tensor.name for tensor in model.inputs]
     if isinstance(nested, dict) and not isinstance(model._inputs_struct, dict):
@@ -58,13 +67,12 @@ def _to_array(leaf: Any) -> Array:
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
-def check_inputs(arrays: list[Array], model: keras.Model, image: bool) -> None:
-    """Raise ValueError if inputs are empty, of the wrong shape, not finite, or no images where these are due.
+def check_inputs(arrays: list[Array], model: Any) -> None:
+    """Raise ValueError if inputs are empty, of the wrong shape, not finite, or no images or ids where these are due.
 
     Args:
         arrays: flat inputs.
-        model: the functional model that takes them.
-        image: whether floats must be in [0, 1].
+        model: the `BayesianModel` or ensemble that takes them.
     """
     lengths = {len(array) for array in arrays if array.ndim}
     if not lengths or 0 in lengths or len(lengths) > 1:
@@ -85,10 +93,16 @@ def check_inputs(arrays: list[Array], model: keras.Model, image: bool) -> None:
             )
         if array.dtype.kind not in "fiub" and keras.backend.is_float_dtype(tensor.dtype):
             raise ValueError(f"input {tensor.name!r}: expected numbers, received: x.dtype={array.dtype}")
-        if image and array.dtype != np.uint8 and (array.min() < 0 or array.max() > 1):
+        if model.image_input and array.dtype != np.uint8 and (array.min() < 0 or array.max() > 1):
             raise ValueError(
                 f"input {tensor.name!r}: expected images as floats in [0, 1] or as uint8, "
                 f"received: values from {array.min()} to {array.max()} of type {array.dtype}"
+            )
+        size = None if model.vocabulary is None else len(model.vocabulary)
+        if size is not None and (array.min() < 0 or array.max() >= size):
+            raise ValueError(
+                f"input {tensor.name!r}: expected texts, or ids from 0 to {size - 1}, "
+                f"received: ids from {array.min()} to {array.max()}"
             )
 
 
@@ -101,7 +115,7 @@ def check_examples(model: Any, x: Any, y: Any) -> None:
         y: labels.
     """
     arrays = to_arrays(x, model)
-    check_inputs(arrays, model, model.image_input)
+    check_inputs(arrays, model)
     if y is None:
         raise ValueError("BayesianModel: expected labels, received: y=None")
     labels = model.likelihood.check_labels(ops.convert_to_numpy(y), tuple(model.outputs[0].shape))
@@ -124,7 +138,7 @@ def _shape_fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> boo
     )
 
 
-def batches_of(x: Any, model: keras.Model, batch_size: int) -> Iterator[tuple[list[Array], Any]]:
+def batches_of(x: Any, model: Any, batch_size: int) -> Iterator[tuple[list[Array], Any]]:
     """Batches of a dataset, generator or nest of arrays, read once: pairs of (flat inputs, labels or None).
 
     Args:

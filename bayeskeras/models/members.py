@@ -103,6 +103,7 @@ def _interface(member: BayesianModel) -> tuple[Any, ...]:
         type(member.likelihood).__name__,
         member.likelihood.mean_shape(tuple(member.outputs[0].shape)),
         member.image_input,
+        None if member.vocabulary is None else member.vocabulary.get_config(),
     )
 
 
@@ -131,14 +132,12 @@ def fresh_copy(model: BayesianModel, name: str) -> BayesianModel:
     for old, new in pairs:
         for part, copy in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
             _keep(part, copy)
+    serialized = keras.saving.serialize_keras_object(model.likelihood)
     return type(model)(
         network._inputs_struct,
         network.outputs[0],
         name=name,
-        likelihood=likelihoods.get(keras.saving.serialize_keras_object(model.likelihood)),
-        posterior=model.posterior,
-        image_input=model.image_input,
-        kl_weight=model.kl_weight,
+        **{**model.arguments(), "likelihood": likelihoods.get(serialized)},
     )
 
 

@@ -59,7 +59,7 @@ def predict(
     total = None
     if is_arrays(x):
         x = to_arrays(x, model)
-        check_inputs(x, model, model.image_input)
+        check_inputs(x, model)
         total = len(x[0]) * sum(draws if engine.is_random else 1 for engine, draws in networks)
     labels: list[Array] = []
     batches = _batches(model, x, batch_size or BATCH_SIZE, labels, check=total is None)
@@ -94,6 +94,7 @@ def evaluate(model: Any, x: Any, y: Any, *arguments: Any) -> dict[str, float]:
     Raises:
         ValueError: if labels are missing or wrong, or an argument is.
     """
+    x, y = model.read(x, y)
     if is_arrays(x):
         check_examples(model, x, y)
     distribution, labels = model._predict(x, *arguments)
@@ -139,7 +140,7 @@ def _batches(model: Any, x: Any, batch_size: int, labels: list[Array], check: bo
     arrays = None
     for arrays, y in batches_of(x, model, batch_size):
         if check:
-            check_inputs(arrays, model, model.image_input)
+            check_inputs(arrays, model)
         if y is not None:
             labels.append(y)
         yield arrays

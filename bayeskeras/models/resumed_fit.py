@@ -66,11 +66,13 @@ def resumed_fit(
         own.append(checkpoints)
     logs: dict[str, list[float]] = {}
     if start < epochs and not (checkpoints is not None and checkpoints.is_finished):
-        given = arguments(start)
+        given = dict(arguments(start))
         steps = int(network.optimizer.iterations)
         chosen = hashed_seed(seed, steps) if steps or first_seed is None else first_seed
         with seeded(chosen):
             keras.utils.set_random_seed(chosen)
+            if hasattr(network, "read"):
+                given["x"], given["y"] = network.read(given.get("x"), given.get("y"))
             given = shuffled_anew(given, chosen)
             logs = network.fit(**given, epochs=epochs, initial_epoch=start, callbacks=own).history
     return logs if checkpoints is None else checkpoints.history
