@@ -220,13 +220,14 @@ class ELBOModel(keras.Model):
         return super().fit(*call.args[1:], **call.kwargs)
 
     def read(self, x: Any, y: Any = None) -> tuple[Any, Any]:
-        """Inputs and labels as `fit` and `evaluate` hand them to Keras: texts as ids, if there is a vocabulary.
+        """Inputs and labels as `fit` and `evaluate` hand them to Keras: texts as ids, lists of labels as arrays.
 
         Args:
             x: inputs.
             y: labels.
         """
-        return read_texts(self, x), y
+        is_list = isinstance(y, list | tuple) and bool(y) and np.ndim(y[0]) == 0
+        return read_texts(self, x), np.asarray(y) if is_list else y
 
     def _read_validation(self, data: Any) -> Any:
         if not isinstance(data, tuple | list) or len(data) < 2 or not is_arrays(data[0]):
