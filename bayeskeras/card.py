@@ -40,10 +40,13 @@ def card_text(
     test, training = record[recipe.evaluation_split], record["training"]
     is_ensemble = "single_members" in test
     draws = "" if is_ensemble and _has_point_members(recipe) else f"num_samples={test['num_samples']}, "
+    is_language_model = "perplexity" in test
+    unit = "tokens" if is_language_model else "examples"
     mean = test.get("single_members", test.get("mean_network", {}))
     rows = [
         ("accuracy", "accuracy"),
-        ("NLL (nats)", "nll"),
+        ("NLL (nats per token)" if is_language_model else "NLL (nats)", "nll"),
+        ("perplexity", "perplexity"),
         ("ECE, 15 equal-width bins", "ece"),
         ("Brier", "brier"),
     ]
@@ -58,10 +61,14 @@ def card_text(
         "",
         f'model = bk.zoo.load("{place}")',
         f'x, y = bk.datasets.load("{recipe.dataset}", "test")',
-        f"distribution = model.predict_distribution(x, {draws}seed={test['seed']})",
+        *(
+            [f"model.perplexity(x, {draws}seed={test['seed']})", "model.generate(length=200, seed=0)"]
+            if is_language_model
+            else [f"distribution = model.predict_distribution(x, {draws}seed={test['seed']})"]
+        ),
         "```",
         "",
-        f"{recipe.evaluation_split.capitalize()} set, {test['examples']:,} examples, T = {test['num_samples']},"
+        f"{recipe.evaluation_split.capitalize()} set, {test['examples']:,} {unit}, T = {test['num_samples']},"
         f" seed {test['seed']}:",
         "",
         f"| score | posterior predictive | {'mean of single members' if is_ensemble else 'mean network'} |",
@@ -76,7 +83,8 @@ def card_text(
         f"{record['parameters']:,} trainable parameters; weights stored in {config['weights']['dtype']}"
         f" ({record['weights_bytes'] / 2**20:.1f} MiB). Scores are those of the stored weights."
         + _full_precision(record),
-        f"{_trained(training)} for {training['epochs']} epochs on {training['examples']:,} examples in"
+        f"{_trained(training)} for {training['epochs']} epochs on {training['examples']:,}"
+        f" {'windows of tokens' if is_language_model else 'examples'} in"
         f" {training['seconds']:,} s on the {training['backend']} backend{_device(training)}.",
         "",
         *_layers(record),
@@ -129,6 +137,7 @@ def _made_with(recipe: Recipe) -> list[str]:
     start = [f"starts from the weights of `{recipe.start_from}`"] if recipe.start_from else []
     rows = [
         (f"`{recipe.architecture}`", "; ".join([_arguments(model) or "default arguments", *start])),
+        *([("vocabulary", _arguments(recipe.vocabulary))] if recipe.vocabulary else []),
         (f"`{recipe.posterior['family']}`", _arguments(posterior) or "default arguments"),
         ("training", _training(recipe.training)),
     ]
@@ -201,7 +210,8 @@ def leaderboard_text(rows: Sequence[dict[str, Any]]) -> str:
         "",
         "Scores of the posterior predictive on the test set, T = 50 draws, from the `metrics.json` of each preset;",
         *_others(rows),
-        "NLL in nats, ECE with 15 equal-width bins, AUROC of the predictive entropy as a detector of unknown inputs.",
+        "NLL in nats (of language models: per token), ECE with 15 equal-width bins, AUROC of the predictive entropy",
+        "as a detector of unknown inputs.",
         "This page is made by `python scripts/leaderboard.py`.",
         "",
         "| " + " | ".join(_HEADERS.values()) + " |",

@@ -57,7 +57,12 @@ def list_presets() -> None:
 @app.command()
 def predict(
     preset: Annotated[str, typer.Argument(help="A pretrained model (`bayeskeras list`) or a preset folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files; any size, resized to the model's.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Image files, of any size; or texts, each in quotation marks, for a model of texts."
+        ),
+    ],
     num_samples: _Samples = 100,
     seed: _Seed = 0,
     invert: Annotated[
@@ -67,26 +72,37 @@ def predict(
         Path | None, typer.Option(help="Write a picture of the predictive distributions here.")
     ] = None,
 ) -> None:
-    """Classify image files, with the uncertainty of the answer.
+    """Classify image files or texts, with the uncertainty of the answer.
 
-    Prints for each image the most probable class, its probability, the predictive entropy and the mutual
+    Prints for each input the most probable class, its probability, the predictive entropy and the mutual
     information (what more training data could take away), both in nats.
 
-    Example: `bayeskeras predict lenet_mean_field_mnist seven.png --plot seven_predicted.png`
+    Examples: `bayeskeras predict lenet_mean_field_mnist seven.png --plot seven_predicted.png`
+
+    `bayeskeras predict lstm_variational_dropout_rt_polarity "a gripping film" "too long by half"`
     """
     import numpy as np
 
     from bayeskeras import zoo
+    from bayeskeras.models import LanguageModel
 
     _check_folder_of(plot)
     model = zoo.load(preset)
-    x = np.stack([_read_image(path, tuple(model.inputs[0].shape[1:]), invert) for path in images])
+    if isinstance(model, LanguageModel):
+        raise ValueError(
+            f"predict: expected a preset that classifies, received: the language model {preset!r}"
+        )
+    is_text = model.vocabulary is not None
+    x: Any = inputs
+    if not is_text:
+        shape = tuple(model.inputs[0].shape[1:])
+        x = np.stack([_read_image(Path(path), shape, invert) for path in inputs])
     names = _class_names(preset)
     distribution = model.predict_distribution(x, num_samples=num_samples, seed=seed)
     rows = [
-        [str(path), names[mode] if names else int(mode), confidence, entropy, information]
-        for path, mode, confidence, entropy, information in zip(
-            images,
+        [given, names[mode] if names else int(mode), confidence, entropy, information]
+        for given, mode, confidence, entropy, information in zip(
+            inputs,
             distribution.mode(),
             distribution.confidence(),
             distribution.entropy(),
@@ -94,9 +110,11 @@ def predict(
             strict=True,
         )
     ]
-    _print_table(["image", "class", "probability", "entropy", "mutual information"], rows)
+    kind = "text" if is_text else "image"
+    _print_table([kind, "class", "probability", "entropy", "mutual information"], rows)
     if plot is not None:
-        distribution.plot(images=x, class_names=names).savefig(plot, dpi=120, bbox_inches="tight")
+        pictures = {} if is_text else {"images": x}
+        distribution.plot(**pictures, class_names=names).savefig(plot, dpi=120, bbox_inches="tight")
         typer.echo(f"wrote {plot}")
 
 

@@ -17,7 +17,17 @@ from bayeskeras.models import preset_folder, stored_weights
 from bayeskeras.models.seeds import hashed_seed
 from bayeskeras.priors.prior import is_number
 
-_ARCHITECTURES = {"LeNet": models.LeNet, "MLP": models.MLP, "VGG": models.VGG}
+_ARCHITECTURES: dict[str, Any] = {
+    architecture.__name__: architecture
+    for architecture in (
+        models.LeNet,
+        models.MLP,
+        models.VGG,
+        models.RecurrentClassifier,
+        models.RecurrentLanguageModel,
+        models.TimeSeriesCNN,
+    )
+}
 
 _TRAINING: dict[str, Any] = {
     "train_split": "train",
@@ -73,6 +83,8 @@ class Recipe:
         start_from: `[model] start_from`, a preset whose weights the training starts from (and which a
             `"warm_start"` prior is centred at): a folder beside that of the recipe, or a built-in name.
         arguments: `[model]`, the other entries: arguments of the architecture.
+        vocabulary: `[vocabulary]`, for texts: arguments of `bayeskeras.models.Vocabulary.from_texts`, which reads the
+            training texts; `None` without that section.
         posterior: `[posterior]`: `family` and arguments of its class in `bayeskeras.posteriors`; a `prior`
             is a name of `bayeskeras.priors.get`, or a table of `family` and arguments of its class; the `member` of
             a `deep_ensemble` is such a table of another posterior.
@@ -91,6 +103,7 @@ class Recipe:
     architecture: str
     start_from: str | None
     arguments: dict[str, Any]
+    vocabulary: dict[str, Any] | None
     posterior: dict[str, Any]
     dataset: str
     unknown: str | None
@@ -160,6 +173,7 @@ class Recipe:
             architecture=architecture,
             start_from=start_from,
             arguments=model,
+            vocabulary=dict(_section(table, "vocabulary")) if "vocabulary" in table else None,
             posterior=posterior,
             dataset=_entry(data, "name", path),
             unknown=data.get("unknown"),
@@ -171,6 +185,8 @@ class Recipe:
         """sha256 of all that the training depends on: checkpoints of another one are not taken."""
         training = {name: value for name, value in self.training.items() if name != "dtype"}
         parts = [self.architecture, self.arguments, self.start_from, self.posterior, self.dataset, training]
+        if self.vocabulary is not None:
+            parts.append(self.vocabulary)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def build(self) -> models.BayesianModel:
@@ -179,8 +195,10 @@ class Recipe:
         arguments = dict(self.arguments)
         if "input_shape" in arguments:
             arguments["input_shape"] = tuple(arguments["input_shape"])
+        if self.vocabulary is not None and self.start_from is None:
+            arguments["vocabulary"] = self._vocabulary()
         posterior = _object(posteriors.get, self.posterior)
-        architecture: Any = _ARCHITECTURES[self.architecture]
+        architecture = _ARCHITECTURES[self.architecture]
         name = self.architecture.lower()
         if self.start_from is None:
             try:
@@ -200,6 +218,16 @@ class Recipe:
             model = models.bayesianize(start, posterior, name=name)
         model.kl_weight = float(self.training["kl_weight"])
         return model
+
+    def _vocabulary(self) -> models.Vocabulary:
+        texts, _ = datasets.load(self.dataset, self.training["train_split"])
+        try:
+            return models.Vocabulary.from_texts(texts, **(self.vocabulary or {}))
+        except TypeError as error:
+            raise ValueError(
+                f"recipe: expected [vocabulary] arguments of Vocabulary.from_texts, received: {self.vocabulary} "
+                f"({error})"
+            ) from error
 
     @property
     def evaluation_split(self) -> str:

@@ -6,31 +6,27 @@ import builtins
 import json
 import shutil
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from bayeskeras import datasets, metrics
+from bayeskeras import datasets
 from bayeskeras._version import __version__
 from bayeskeras.callbacks import KLWarmUp, Resumable
 from bayeskeras.card import card_text
-from bayeskeras.datasets.unknown_inputs import unknown_inputs
 from bayeskeras.device import device_name
 from bayeskeras.models import BayesianModel, preset_folder
 from bayeskeras.models.ensemble import Ensemble
 from bayeskeras.models.preset_folder import write_text
 from bayeskeras.models.resumed_fit import resumed_fit
 from bayeskeras.recipe import Recipe
+from bayeskeras.scoring import NUM_SAMPLES, full_precision_scores, score
 
 RECIPE = "recipe.toml"
 METRICS = "metrics.json"
 CARD = "README.md"
-
-#: Draws of the posterior predictive in cards and in the leaderboard.
-NUM_SAMPLES = 50
 
 
 def list(folder: str | Path | None = None) -> builtins.list[dict[str, Any]]:
@@ -41,8 +37,9 @@ def list(folder: str | Path | None = None) -> builtins.list[dict[str, Any]]:
 
     Returns:
         A dictionary for each preset, sorted by name: `name`, `task`, `architecture`, `dataset`, `posterior`,
-        `parameters` (number of trainable ones), `num_samples`, `accuracy`, `nll` (nats), `brier`, `ece`, and
-        where unknown inputs were scored `unknown` (their data set) and `auroc` (of the entropy).
+        `parameters` (number of trainable ones), `num_samples`, `accuracy`, `nll` (nats), `brier`, `ece` (of a
+        language model `nll` per token and `perplexity`), and where unknown inputs were scored `unknown` (their data
+        set) and `auroc` (of the entropy).
 
     Example:
         ```python
@@ -122,6 +119,7 @@ def train(
         write_text(folder / RECIPE, content.text)
     x, y = datasets.load(content.dataset, content.training["train_split"])
     model: Any = content.build()
+    x, y = model.read(x, y)
     model.compile(
         optimizer=content.optimizer(len(x)),
         metrics=["accuracy"] if model.likelihood.is_classification else None,
@@ -134,7 +132,7 @@ def train(
     if model.sparsity():
         model.prune()
     rounded = content.training["dtype"] != "float32"
-    full_precision = {"float32": _full_precision_scores(model, content)} if rounded else {}
+    full_precision = {"float32": full_precision_scores(model, content)} if rounded else {}
     model.save_to_preset(folder, dtype=content.training["dtype"])
     record = {
         "training": {
@@ -151,7 +149,7 @@ def train(
         **full_precision,
     }
     trained = load(folder)
-    _write_metrics(folder, {**record, content.evaluation_split: _scores(trained, content)})
+    _write_metrics(folder, {**record, content.evaluation_split: score(trained, content)})
     shutil.rmtree(checkpoints, ignore_errors=True)
     return trained
 
@@ -241,7 +239,7 @@ def evaluate(
     """
     folder = preset_folder.find(preset)
     recipe = Recipe.read(folder / RECIPE)
-    scores = _scores(load(folder), recipe, num_samples, seed)
+    scores = score(load(folder), recipe, num_samples, seed)
     if write:
         record = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         _write_metrics(folder, {**record, recipe.evaluation_split: scores})
@@ -292,67 +290,6 @@ def _recipe_path(recipe: str | Path) -> Path:
     return folder / RECIPE
 
 
-def _full_precision_scores(model: BayesianModel | Ensemble, recipe: Recipe) -> dict[str, Any]:
-    """Accuracy and NLL of the posterior predictive before the weights are rounded."""
-    x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
-    distribution = model.predict_distribution(x, num_samples=NUM_SAMPLES, seed=0)
-    scores = metrics.evaluate(distribution, y)
-    kept: dict[str, Any] = {name: scores[name] for name in ("accuracy", "nll", "rmse") if name in scores}
-    return {"num_samples": distribution.num_samples, "seed": 0, **kept}
-
-
-def _scores(
-    model: BayesianModel | Ensemble, recipe: Recipe, num_samples: int = NUM_SAMPLES, seed: int = 0
-) -> dict[str, Any]:
-    x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
-    distribution = model.predict_distribution(x, num_samples=num_samples, seed=seed)
-    scores: dict[str, Any] = {"num_samples": distribution.num_samples, "seed": seed, "examples": len(x)}
-    scores.update(metrics.evaluate(distribution, y))
-    name = "single_members" if isinstance(model, Ensemble) else "mean_network"
-    scores[name] = _mean_network_scores(model, x, y)
-    unknown_x = _unknown_inputs(recipe)
-    if unknown_x is not None:
-        unknown = model.predict_distribution(unknown_x, num_samples=num_samples, seed=seed)
-        scores["unknown"] = recipe.unknown
-        scores["unknown_detection"] = {
-            "entropy": metrics.unknown_detection(distribution.entropy(), unknown.entropy())
-        }
-        if not model.is_map:
-            scores["unknown_detection"]["mutual_information"] = metrics.unknown_detection(
-                distribution.mutual_information(), unknown.mutual_information()
-            )
-    return scores
-
-
-def _unknown_inputs(recipe: Recipe) -> np.ndarray | None:
-    """The unknown inputs of a recipe; none, and a warning, where their data set is not to be had."""
-    if not recipe.unknown or recipe.evaluation_split != "test":
-        return None
-    try:
-        return unknown_inputs(recipe.unknown, recipe.dataset)
-    except (ValueError, ImportError) as error:
-        warnings.warn(f"unknown inputs are left out: {error}", stacklevel=2)
-        return None
-
-
-def _mean_network_scores(model: Any, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Scores of the mean network; of an ensemble the mean over its members, each scored alone."""
-    networks = model.members if isinstance(model, Ensemble) else [model]
-    each = [metrics.evaluate(_mean_network(network, x), y) for network in networks]
-    names = [name for name in ("accuracy", "nll", "ece") if name in each[0]]
-    return {name: float(np.mean([scores[name] for scores in each])) for name in names}
-
-
-def _mean_network(model: BayesianModel, x: np.ndarray) -> Any:
-    """The predictive distribution of the posterior means alone."""
-    from bayeskeras.predictive import PredictiveDistribution
-
-    outputs = model.predict(x, batch_size=512, verbose=0)
-    parameters = model.likelihood.parameters(outputs)
-    arrays = {name: keras.ops.convert_to_numpy(value)[None] for name, value in parameters.items()}
-    return PredictiveDistribution(model.likelihood, arrays)
-
-
 def _write_metrics(folder: Path, record: dict[str, Any]) -> None:
     config = preset_folder.read_config(folder)
     model = load(folder)
@@ -399,7 +336,13 @@ def _row(folder: Path) -> dict[str, Any]:
         "parameters": record["parameters"],
         "num_samples": test["num_samples"],
     }
-    row.update({name: test[name] for name in ("accuracy", "nll", "brier", "ece", "rmse") if name in test})
+    row.update(
+        {
+            name: test[name]
+            for name in ("accuracy", "nll", "brier", "ece", "rmse", "perplexity")
+            if name in test
+        }
+    )
     if "unknown" in test:
         row["unknown"] = test["unknown"]
         row["auroc"] = test["unknown_detection"]["entropy"]["auroc"]

@@ -43,7 +43,8 @@ def load(
     splits (`uci/protein`: 5).
 
     **Sentences** (`rt_polarity`) have the splits of images, and `"all"`. **Texts for language models**
-    (`tiny_shakespeare`, `wikitext2`) have `"train"`, `"validation"` and `"test"`, each one text, and no labels.
+    (`tiny_shakespeare`, `wikitext2`) have the splits of images, each one text, and no labels; here `"train"` does
+    not contain `"validation"`, and is the same as `"train_without_validation"`.
 
     **Time series** (`timeseries/...`, `leak`) have the splits of images; `timeseries/ecg5000` has no `"test"`.
     `leak` is simulated on the spot, see `bayeskeras.datasets.leak`.

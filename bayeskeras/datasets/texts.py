@@ -96,6 +96,12 @@ RT_POLARITY = Description(
 )
 
 _TEXT_PARTS = ("train", "validation", "test")
+_TEXT_SPLITS = {
+    "train": "train",
+    "train_without_validation": "train",
+    "validation": "validation",
+    "test": "test",
+}
 
 TINY_SHAKESPEARE = Description(
     info=DatasetInfo(
@@ -109,14 +115,14 @@ TINY_SHAKESPEARE = Description(
         input_shape=(),
         num_classes=None,
         class_names=(),
-        splits=_TEXT_PARTS,
+        splits=tuple(_TEXT_SPLITS),
         num_examples=dict.fromkeys(_TEXT_PARTS, 1),
         num_folds=0,
         citation="A. Karpathy: char-rnn. GitHub, 2015.",
         licence="public domain",
         homepage="https://github.com/karpathy/char-rnn",
     ),
-    parts={part: part for part in _TEXT_PARTS},
+    parts=_TEXT_SPLITS,
     columns={"text": Column((), "str")},
     examples=running_text,
     source=Source(
@@ -151,7 +157,7 @@ WIKITEXT2 = Description(
         input_shape=(),
         num_classes=None,
         class_names=(),
-        splits=_TEXT_PARTS,
+        splits=tuple(_TEXT_SPLITS),
         num_examples=dict.fromkeys(_TEXT_PARTS, 1),
         num_folds=0,
         citation=(
@@ -160,7 +166,7 @@ WIKITEXT2 = Description(
         licence="CC BY-SA 3.0",
         homepage="https://arxiv.org/abs/1609.07843",
     ),
-    parts={part: part for part in _TEXT_PARTS},
+    parts=_TEXT_SPLITS,
     columns={"text": Column((), "str")},
     examples=running_text,
     source=Source(

@@ -55,6 +55,7 @@ def test_a_text_for_language_models_comes_whole_and_without_labels(
         assert y is None and x.shape == (1,)
         parts[split] = str(x[0])
     assert parts["train"] + parts["validation"] + parts["test"] == text
+    assert parts["train_without_validation"] == parts["train"]
     assert len(parts["train"]) == int(0.9 * len(text))
 
 
