@@ -1,4 +1,4 @@
-"""Speed of one variational LeNet beside plain Keras and tensorflow-probability, as ratios of one run.
+"""Speed of a variational LeNet and LSTM beside plain Keras and tensorflow-probability, as ratios of one run.
 
     python scripts/benchmark.py [--quick] [--memory] [--rounds 7] [--steps 60] [--draws 50]
 
@@ -17,7 +17,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+from benchmark_recurrent import recurrent
+from racing import BATCH, Row, batches_of, race, ratio
 
 import bayeskeras as bk
 
 ROOT = Path(__file__).resolve().parent.parent
-BATCH = 128
 DRAWS = 50
 
 #: Posteriors beside mean field, on all layers.
@@ -82,45 +82,7 @@ def tfp_lenet(kind: str, num_examples: int) -> Any:
     )
 
 
-def seconds_of(action: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def race(actions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each action in each round, after one round to warm up; the order turns from round to round."""
-    for action in actions.values():
-        action()
-    names = list(actions)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for index in range(rounds):
-        for name in names[index % len(names) :] + names[: index % len(names)]:
-            times[name].append(seconds_of(actions[name]))
-    return times
-
-
-def ratio(times: dict[str, list[float]], slow: str, fast: str) -> float:
-    """How fast `slow` is as a fraction of `fast`: the median over rounds."""
-    return statistics.median(b / a for a, b in zip(times[slow], times[fast], strict=True))
-
-
-def batches_of(x: Any, y: Any) -> dict[str, Any]:
-    """Arguments of `fit` for the same batches in the same order, for every competitor.
-
-    On TensorFlow 2.21 the end of an epoch waits for the autotune thread of the data pipeline, for 1.3 s and more:
-    here there is no such thread.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return {"x": x, "y": y, "batch_size": BATCH, "shuffle": False}
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH).prefetch(2).with_options(options)}
-
-
-def training(rounds: int, steps: int) -> tuple[dict[str, float], list[tuple[str, float, float]]]:
+def training(rounds: int, steps: int) -> tuple[dict[str, float], list[Row]]:
     """Training: examples a second, and ratios."""
     count = BATCH * steps
     generator = np.random.default_rng(0)
@@ -167,13 +129,13 @@ def training(rounds: int, steps: int) -> tuple[dict[str, float], list[tuple[str,
     return speeds, rows
 
 
-def prediction(rounds: int, draws: int) -> tuple[dict[str, float], list[tuple[str, float, float]]]:
+def prediction(rounds: int, draws: int) -> tuple[dict[str, float], list[Row]]:
     """Predictive distributions: examples x draws a second, and ratios."""
     generator = np.random.default_rng(0)
     x = generator.random((2048, 28, 28, 1), dtype=np.float32)
     plain, bayesian = plain_lenet(), bk.models.LeNet()
     speeds: dict[str, float] = {}
-    rows: list[tuple[str, float, float]] = []
+    rows: list[Row] = []
     for count, goal in ((2048, 0.90), (512, 0.75)):
         part = x[:count]
 
@@ -202,7 +164,7 @@ def prediction(rounds: int, draws: int) -> tuple[dict[str, float], list[tuple[st
 
 def _other_posteriors(
     plain: keras.Model, x: Any, rounds: int, draws: int, speeds: dict[str, float]
-) -> list[tuple[str, float, float]]:
+) -> list[Row]:
     """The other posteriors, on all layers, so that no part of the network is the same for all draws."""
     models = {name: bk.models.LeNet(posterior=posterior) for name, posterior in OTHERS.items()}
 
@@ -225,7 +187,7 @@ def _other_posteriors(
 
 def _beside_tfp(
     bayesian: bk.BayesianModel, x: Any, rounds: int, draws: int, speeds: dict[str, float]
-) -> list[tuple[str, float, float]]:
+) -> list[Row]:
     """TFP draws again for every batch: its usual loop of compiled forward passes."""
     import tensorflow as tf
 
@@ -252,7 +214,7 @@ def _beside_tfp(
     return rows
 
 
-def last_layer_dropout(rounds: int, draws: int) -> list[tuple[str, float, float]]:
+def last_layer_dropout(rounds: int, draws: int) -> list[Row]:
     """Dropout before the last layer: T draws in plain passes (smaller is better), and linearity in T."""
     x = np.random.default_rng(0).random((2048, 28, 28, 1), dtype=np.float32)
     plain = plain_lenet()
@@ -284,7 +246,7 @@ def last_layer_dropout(rounds: int, draws: int) -> list[tuple[str, float, float]
     ]
 
 
-def memory() -> list[tuple[str, float, float]]:
+def memory() -> list[Row]:
     """Peak memory of `keep_samples=False`, 10,000 images, T = 10 and T = 1000, in processes of their own.
 
     Read from /proc (Linux): the peak of `getrusage` starts at that of the process that made this one.
@@ -313,7 +275,8 @@ def write_page(result: dict[str, Any]) -> None:
     lines = [
         "# Benchmarks",
         "",
-        f"Made by `{result['command']}`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, all",
+        f"Made by `{result['command']}`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, and one",
+        "LSTM (128 units, 64 features, length 50), all",
         f"in one run on {result['machine']} with the {result['backend']} backend. Ratios are medians over rounds;",
         "read them, not the absolute speeds, which depend on the machine. All train on the same tf.data pipeline,",
         "without its autotune thread, for which TensorFlow 2.21 may wait at the end of an epoch.",
@@ -347,6 +310,8 @@ def main() -> None:
     speeds, rows = training(rounds, steps)
     more_speeds, more_rows = prediction(rounds, draws)
     rows += more_rows + last_layer_dropout(rounds, 100)
+    recurrent_speeds, recurrent_rows = recurrent(rounds, steps, draws)
+    rows += recurrent_rows
     if arguments.memory:
         rows += memory()
     for name, value, goal in rows:
@@ -357,7 +322,7 @@ def main() -> None:
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
         "command": " ".join(["python", "scripts/benchmark.py", *sys.argv[1:]]),
         "ratios": rows,
-        "speeds": {**speeds, **more_speeds},
+        "speeds": {**speeds, **more_speeds, **recurrent_speeds},
     }
     if not arguments.quick:
         (ROOT / "results").mkdir(exist_ok=True)

@@ -15,10 +15,13 @@ SCRIPTS = (
     "random_labels",
     "mc_dropout_images",
     "uci_regression",
+    "variational_rnn",
+    "sentiment",
+    "leak_detection",
 )
 INTRODUCTION = """# Lecture tables
 
-Six scripts reproduce tables of five lectures beside the published numbers. Each prints its tables and writes
+Nine scripts reproduce tables of five lectures beside the published numbers. Each prints its tables and writes
 `results/NAME.json` and `results/NAME.png`; with `--quick` it runs in under two minutes on little data (results in
 `results/quick/`). Full runs keep checkpoints under `.runs/` and go on where they were cut off. The published numbers
 are cited in each script with what is known of their protocol.
