@@ -101,7 +101,7 @@ def _layers(record: dict[str, Any]) -> list[str]:
     lines = []
     if "rates" in record:
         rates = ", ".join(f"{name} {rate:.3f}" for name, rate in record["rates"].items())
-        lines += [f"Dropout rates on the inputs of layers: {rates}.", ""]
+        lines += [f"Dropout rates: {rates}.", ""]
     if "sparsity" in record:
         shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in record["sparsity"].items())
         lines += [f"Pruned weights, set to 0: {shares}.", ""]

@@ -190,10 +190,11 @@ def _check_folder_of(path: Path | None) -> None:
 def _print_table(columns: list[str], rows: list[list[Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*[_text(value) for value in row])
+        table.add_row(*[Text(_text(value)) for value in row])  # What users write is no markup.
     Console(width=None if os.isatty(1) else 200).print(table)
 
 

@@ -29,7 +29,8 @@ def full_precision_scores(model: BayesianModel | Ensemble, recipe: Recipe) -> di
     """
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
     if isinstance(model, LanguageModel):
-        return {"num_samples": NUM_SAMPLES, "seed": 0, **_text_scores(model, x, NUM_SAMPLES, 0)}
+        draws = 1 if model.is_map else NUM_SAMPLES
+        return {"num_samples": draws, "seed": 0, **_text_scores(model, x, draws, 0)}
     distribution = model.predict_distribution(x, num_samples=NUM_SAMPLES, seed=0)
     scores = metrics.evaluate(distribution, y)
     kept: dict[str, Any] = {name: scores[name] for name in ("accuracy", "nll", "rmse") if name in scores}

@@ -28,13 +28,12 @@ from typing import Any
 import numpy as np
 
 import bayeskeras as bk
-from bayeskeras.datasets.leak import STRENGTHS, LeakSeries, simulate_leak
+from bayeskeras.datasets.leak import FIRST_TEST_DAY, STRENGTHS, LeakSeries, simulate_leak
 from bayeskeras.metrics import unknown_detection
 from bayeskeras.plotting.style import BLUE, GREEN, GREY, LIGHT_GREY, ORANGE, VERMILLION, look, new_figure
 
 PRESET = "cnn_mc_dropout_leak"
-FIRST_TEST_DAY = 72
-TRAINING_SHARE = 0.75
+TRAINING_SHARE = 1.0 - 1.0 / len(STRENGTHS)
 COLOURS = {0: GREY, 30: GREEN, 300: ORANGE, 3000: VERMILLION}
 NAMES = {0: "no leak", **{strength: f"{strength:,} T" for strength in STRENGTHS[1:]}}
 
@@ -97,7 +96,8 @@ def figure(
     """p(leak) day by day of one monitor, stddev against mean, and the costs of the decisions."""
     days = np.unique(simulated.start)
     distance = np.unique(simulated.distance)
-    monitor = simulated.distance == distance[len(distance) // 2]
+    shown = distance[len(distance) // 2]
+    monitor = simulated.distance == shown
     half = days[len(days) // 2]
     with look():
         canvas = new_figure(12.5, 4.0)
@@ -122,7 +122,7 @@ def figure(
             xlabel="day",
             ylabel="p(leak), mean ± stddev",
             ylim=(-0.03, 1.03),
-            title=f"A monitor {np.median(distance):,.0f} m away",
+            title=f"A monitor {shown:,.0f} m away",
         )
         axes.legend(loc="center left", fontsize=10)
         axes = canvas.add_subplot(1, 3, 2)

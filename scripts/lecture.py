@@ -114,12 +114,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     """Print a table; floats with four digits."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     texts = [[_text(value) for value in row] for row in rows]
     _tables.append({"title": title, "columns": list(columns), "rows": texts})
     table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold")
     for row in texts:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
@@ -171,7 +172,9 @@ def write_results(name: str, results: dict[str, Any], figure: Any, quick: bool) 
         "tables": _tables,
         "goals": _goals,
     }
-    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (folder / f"{name}.json").write_text(
+        json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
     figure.savefig(folder / f"{name}.png", dpi=120, bbox_inches="tight")
     print(f"wrote {name}.json and {name}.png to {folder.relative_to(ROOT)}/")
     return folder

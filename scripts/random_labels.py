@@ -84,7 +84,7 @@ ROWS = (
     Row("mnist", "FC", "binary dropout", 200, 3e-4, (100.0, 10.0, None)),
     Row("mnist", "FC", "Sparse VD", 30, 3e-4, (10.0, 10.0, 100.0)),
     Row("cifar10", "VGG", "binary dropout", 100, 1e-4, (100.0, 10.0, None)),
-    Row("cifar10", "VGG", "Sparse VD", 24, 1e-4, (10.0, 10.0, 100.0)),
+    Row("cifar10", "VGG", "Sparse VD", 30, 3e-4, (10.0, 10.0, 100.0)),
 )
 QUICK_ROWS = (
     Row("digits", "FC", "binary dropout", 200, 1e-3, (100.0, 10.0, None)),

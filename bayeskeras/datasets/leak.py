@@ -13,17 +13,19 @@ from functools import lru_cache
 
 import numpy as np
 
-from bayeskeras.datasets.description import Column, Columns, DatasetInfo, Description
-from bayeskeras.datasets.splits import classification_examples
+from bayeskeras.datasets.description import Column, Columns, DatasetInfo, Description, Examples
 
 #: Strengths of the simulated leaks, tonnes a day.
 STRENGTHS = (0, 30, 300, 3000)
+
+#: The day on which the test part begins.
+FIRST_TEST_DAY = 72
 
 #: Values of one series: 24 hours, less the one that the differences take.
 LENGTH = 143
 
 _STEP = 600.0  # Seconds between two values.
-_DAYS, _TEST_DAYS, _SENSORS = 90, 18, 40
+_DAYS, _SENSORS = 90, 40
 _PUFF = 60.0  # Seconds between two puffs of the plume.
 _OLDEST = 6 * 3600.0  # Seconds after which a puff counts for nothing.
 _DIFFUSIVITY = 1.0  # Horizontal, square metres a second.
@@ -88,12 +90,15 @@ def simulate_leak(seed: int = 0) -> LeakSeries:
     series = np.stack(parts).astype(np.float32)  # (strength, sensor, day, value)
     strengths, sensor, day = np.meshgrid(STRENGTHS, np.arange(_SENSORS), np.arange(_DAYS), indexing="ij")
     order = np.argsort(day.ravel(), kind="stable")
-    return LeakSeries(
-        series=series.reshape(-1, LENGTH, 1)[order],
-        strength=strengths.ravel()[order],
-        start=day.ravel()[order].astype(float),
-        distance=distance[sensor.ravel()[order]],
-    )
+    columns = {
+        "series": series.reshape(-1, LENGTH, 1)[order],
+        "strength": strengths.ravel()[order],
+        "start": day.ravel()[order].astype(float),
+        "distance": distance[sensor.ravel()[order]],
+    }
+    for column in columns.values():
+        column.setflags(write=False)  # The next call gets the same arrays.
+    return LeakSeries(**columns)
 
 
 def _plume(sensors: np.ndarray, steps: int, generator: np.random.Generator) -> np.ndarray:
@@ -150,10 +155,29 @@ def leak_part(part: str) -> Columns:
         `series` float32 (N, 143, 1) and `label` int64 (N,), 1 for a leak.
     """
     simulated = simulate_leak()
-    is_late = simulated.start >= _DAYS - _TEST_DAYS
+    is_late = simulated.start >= FIRST_TEST_DAY
     chosen = is_late if part == "test" else ~is_late
     labels = (simulated.strength[chosen] > 0).astype(np.int64)
     return {"series": simulated.series[chosen], "label": labels}
+
+
+def leak_examples(description: Description, columns: Columns, split: str, fold: int) -> Examples:
+    """Series and labels of a split; the validation part is the end of the training part.
+
+    A cut at random would share its plumes with the rest, as one plume passes a monitor for all strengths.
+
+    Args:
+        description: entry of the registry.
+        columns: `series` and `label` of the part, in the order of time.
+        split: name of the split.
+        fold: not used.
+
+    Returns:
+        Series float32 and labels int64, arrays of their own.
+    """
+    cut = len(columns["label"]) - description.validation_examples
+    rows = {"train_without_validation": slice(cut), "validation": slice(cut, None)}.get(split, slice(None))
+    return columns["series"][rows].copy(), columns["label"][rows].copy()
 
 
 _PARTS = {"train": "train", "train_without_validation": "train", "validation": "train", "test": "test"}
@@ -173,7 +197,7 @@ LEAK = Description(
         num_classes=2,
         class_names=("no leak", "leak"),
         splits=tuple(_PARTS),
-        num_examples={"train": _PER_DAY * (_DAYS - _TEST_DAYS), "test": _PER_DAY * _TEST_DAYS},
+        num_examples={"train": _PER_DAY * FIRST_TEST_DAY, "test": _PER_DAY * (_DAYS - FIRST_TEST_DAY)},
         num_folds=0,
         citation=(
             "Protocol: K. Gundersen, G. Alendal, A. Oleynik and N. Blaser: Binary time series classification "
@@ -185,7 +209,7 @@ LEAK = Description(
     ),
     parts=_PARTS,
     columns={"series": Column((LENGTH, 1), "float32"), "label": Column((), "int64")},
-    examples=classification_examples,
+    examples=leak_examples,
     source=leak_part,
-    validation_examples=2880,
+    validation_examples=_PER_DAY * 18,
 )

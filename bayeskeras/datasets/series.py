@@ -54,7 +54,7 @@ def _series(
             raw={part: Files(partial(read_series, part=part), (f"timeseries/{file}.npz",)) for part in sizes},
             download={
                 part: Files(
-                    partial(read_series_archive, part=part, classes=labels or classes),
+                    partial(read_series_archive, part=part, classes=labels or classes, length=shape[0]),
                     (f"{_ADDRESS}/{file}.zip",),
                 )
                 for part in sizes

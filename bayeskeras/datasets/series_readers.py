@@ -28,7 +28,7 @@ def read_series(files: Sequence[Path], part: str) -> Columns:
     return {"series": series.swapaxes(1, 2).astype(np.float32), "label": labels.astype(np.int64)}
 
 
-def read_series_archive(files: Sequence[Path], part: str, classes: tuple[str, ...]) -> Columns:
+def read_series_archive(files: Sequence[Path], part: str, classes: tuple[str, ...], length: int) -> Columns:
     """Reads labelled series from an archive of timeseriesclassification.com, with a text file for each part.
 
     A line is one example: channels separated by colons, values by commas, the label at the end (the format of
@@ -38,6 +38,7 @@ def read_series_archive(files: Sequence[Path], part: str, classes: tuple[str, ..
         files: the archive.
         part: `"train"` or `"test"`.
         classes: the labels in the files, in the order of their class numbers.
+        length: to which shorter series are filled up.
 
     Returns:
         The same columns as `read_series`.
@@ -53,7 +54,7 @@ def read_series_archive(files: Sequence[Path], part: str, classes: tuple[str, ..
             *channels, label = line.strip().split(":")
             examples.append(np.array([channel.split(",") for channel in channels], dtype=np.float32).T)
             labels.append(classes.index(label))
-    series = np.zeros((len(examples), max(map(len, examples)), examples[0].shape[1]), np.float32)
+    series = np.zeros((len(examples), length, examples[0].shape[1]), np.float32)
     for row, example in zip(series, examples, strict=True):
         row[: len(example)] = example
     return {"series": series, "label": np.array(labels, dtype=np.int64)}

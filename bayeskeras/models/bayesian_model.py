@@ -46,8 +46,8 @@ class BayesianModel(ELBOModel):
         image_input: whether inputs are images: floats must be in [0, 1], and uint8 is divided by 255.
         kl_weight: factor of the KL divergence: 1 is the ELBO, less is a tempered ("cold") posterior, which
             is a departure from it.
-        vocabulary: `bayeskeras.models.Vocabulary` of a network of ids, which then takes texts wherever it takes
-            arrays; `None` for others.
+        vocabulary: `bayeskeras.models.Vocabulary` of a network of ids, whose `fit`, `evaluate`, `predict`,
+            `predict_distribution` and `evaluate_distribution` then take texts; `None` for others.
         **kwargs: `trainable` of `keras.Model`.
 
     Raises:

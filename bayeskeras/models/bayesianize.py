@@ -10,6 +10,7 @@ import keras
 from bayeskeras import likelihoods, posteriors
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.deep_ensemble import DeepEnsemble
+from bayeskeras.models.vocabulary import Vocabulary
 
 _LIKELIHOOD_OF = {"softmax": "categorical", "sigmoid": "bernoulli"}
 
@@ -22,6 +23,7 @@ def bayesianize(
     likelihood: Any = None,
     image_input: bool | None = None,
     kl_weight: float = 1.0,
+    vocabulary: Vocabulary | None = None,
     name: str | None = None,
     verbose: bool = False,
 ) -> BayesianModel:
@@ -44,6 +46,7 @@ def bayesianize(
             model that ends in a softmax, `"bernoulli"` for one that ends in a sigmoid.
         image_input: whether inputs are images in [0, 1]; default: as in the model, `False` for a Keras model.
         kl_weight: factor of the KL divergence; 1 is the ELBO.
+        vocabulary: of a network of ids, which then takes texts; default: that of a `BayesianModel`.
         name: of the new model; default: that of the old one.
         verbose: whether to print what was converted and what was left alone.
 
@@ -65,7 +68,12 @@ def bayesianize(
     """
     posterior = posteriors.get(posterior)
     if isinstance(posterior, posteriors.DeepEnsemble):
-        options = {"likelihood": likelihood, "image_input": image_input, "kl_weight": kl_weight}
+        options: dict[str, Any] = {
+            "likelihood": likelihood,
+            "image_input": image_input,
+            "kl_weight": kl_weight,
+            "vocabulary": vocabulary,
+        }
         member = bayesianize(model, posterior.member, layers, **options, name=name, verbose=verbose)
         ensemble: Any = DeepEnsemble(member, posterior.size, name=member.name)
         ensemble.conversion = member.conversion
@@ -92,8 +100,8 @@ def bayesianize(
         "posterior": posterior,
         "kl_weight": kl_weight,
     }
-    if image_input is not None:
-        arguments["image_input"] = image_input
+    given = {"image_input": image_input, "vocabulary": vocabulary}
+    arguments.update({name: value for name, value in given.items() if value is not None})
     kind = type(model) if isinstance(model, BayesianModel) else BayesianModel
     bayesian = kind(inputs, outputs, name=name or model.name, **arguments)
     bayesian.conversion = conversion

@@ -23,6 +23,7 @@ from bayeskeras.models.examples import (
     count_examples,
     inputs_and_labels,
     is_arrays,
+    numbers_as_array,
     read_texts,
     scaled_image,
     to_arrays,
@@ -53,16 +54,26 @@ class ELBOModel(keras.Model):
         super().__init__(inputs, outputs, name=name, **kwargs)
         if len(self.outputs) != 1:
             raise ValueError(f"BayesianModel: expected one output, received: {len(self.outputs)} outputs")
-        if vocabulary is not None and len(self.inputs) != 1:
+        words: Any = _object(vocabulary)
+        if words is not None and not (isinstance(words, Vocabulary) and len(self.inputs) == 1):
             raise ValueError(
-                f"BayesianModel: expected one input with a vocabulary, received: {len(self.inputs)} inputs"
+                "BayesianModel: expected a bayeskeras.models.Vocabulary for a model with one input, received: "
+                f"vocabulary={words!r} and {len(self.inputs)} inputs"
             )
         self.likelihood = likelihoods.get(likelihood)
         if not self.likelihood.built:
             self.likelihood.build(tuple(self.outputs[0].shape))
         self.posterior = None if posterior is None else posteriors.get(posterior)
         self.image_input = bool(image_input)
-        self.vocabulary: Vocabulary | None = _object(vocabulary)
+        self.vocabulary: Vocabulary | None = words
+        sizes = [
+            layer.input_dim for layer in self._flatten_layers() if isinstance(layer, keras.layers.Embedding)
+        ]
+        if words is not None and any(size < len(words) for size in sizes):
+            raise ValueError(
+                f"BayesianModel: expected an embedding of {len(words)} ids or more, as the vocabulary has, "
+                f"received: input_dim={min(sizes)}"
+            )
         self._kl_weight = checked_kl_weight(kl_weight)
         self._scale = ELBOScale(self._kl_weight)
         self._nll_tracker = keras.metrics.Mean(name="nll")
@@ -226,8 +237,7 @@ class ELBOModel(keras.Model):
             x: inputs.
             y: labels.
         """
-        is_list = isinstance(y, list | tuple) and bool(y) and np.ndim(y[0]) == 0
-        return read_texts(self, x), np.asarray(y) if is_list else y
+        return numbers_as_array(read_texts(self, x)), numbers_as_array(y)
 
     def _read_validation(self, data: Any) -> Any:
         if not isinstance(data, tuple | list) or len(data) < 2 or not is_arrays(data[0]):

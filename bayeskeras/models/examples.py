@@ -19,6 +19,8 @@ def is_arrays(data: Any) -> bool:
     """Whether `data` is an array, a tensor, or a nest of them (and not a dataset or generator)."""
     if data is None or isinstance(data, keras.utils.PyDataset):
         return False
+    if is_texts(data):
+        return True
     leaves = tree.flatten(data) if isinstance(data, dict | list | tuple) else [data]
     return bool(leaves) and all(hasattr(leaf, "__array__") or _is_numbers(leaf) for leaf in leaves)
 
@@ -28,9 +30,26 @@ def _is_numbers(leaf: Any) -> bool:
 
 
 def read_texts(model: Any, x: Any) -> Any:
-    """Texts as ids, if the model has a vocabulary; other inputs as they are."""
+    """Texts as ids, if the model has a vocabulary; other inputs as they are.
+
+    Texts may be in the list or dictionary of a single input, `{"ids": texts}`.
+    """
     vocabulary = model.vocabulary
-    return vocabulary(x) if vocabulary is not None and is_texts(x) else x
+    if vocabulary is None:
+        return x
+    is_nest = isinstance(x, dict | list | tuple) and len(x) == 1
+    only = next(iter(x.values() if isinstance(x, dict) else x)) if is_nest else x
+    if is_nest and not isinstance(only, str | bytes) and is_texts(only):
+        x = only
+    return vocabulary(x) if is_texts(x) else x
+
+
+def numbers_as_array(data: Any) -> Any:
+    """A list of numbers, or of lists of them, as an array, which Keras wants; other data as they are."""
+    if not isinstance(data, list | tuple) or not data:
+        return data
+    leaves = tree.flatten(data)
+    return np.asarray(data) if all(isinstance(leaf, int | float) for leaf in leaves) else data
 
 
 def to_arrays(x: Any, model: Any) -> list[Array]:
@@ -81,6 +100,8 @@ def check_inputs(arrays: list[Array], model: Any) -> None:
             f"received: shapes {[array.shape for array in arrays]}"
         )
     for array, tensor in zip(arrays, model.inputs, strict=True):
+        if model.vocabulary is not None:
+            check_ids(array, len(model.vocabulary), tensor.name)
         expected = tuple(tensor.shape)
         if not _shape_fits(array.shape, expected):
             raise ValueError(
@@ -98,12 +119,26 @@ def check_inputs(arrays: list[Array], model: Any) -> None:
                 f"input {tensor.name!r}: expected images as floats in [0, 1] or as uint8, "
                 f"received: values from {array.min()} to {array.max()} of type {array.dtype}"
             )
-        size = None if model.vocabulary is None else len(model.vocabulary)
-        if size is not None and (array.min() < 0 or array.max() >= size):
-            raise ValueError(
-                f"input {tensor.name!r}: expected texts, or ids from 0 to {size - 1}, "
-                f"received: ids from {array.min()} to {array.max()}"
-            )
+
+
+def check_ids(ids: Array, size: int, name: str) -> None:
+    """Raise ValueError if an array of a model with a vocabulary holds no ids, or unknown ones.
+
+    Args:
+        ids: an array.
+        size: number of ids.
+        name: of the input.
+    """
+    if ids.dtype.kind not in "iu" or ids.ndim != 2 or ids.size == 0:
+        raise ValueError(
+            f"input {name!r}: expected texts (N,), or integer ids (N, length) with length >= 1, "
+            f"received: an array of shape {ids.shape} and type {ids.dtype}"
+        )
+    if ids.min() < 0 or ids.max() >= size:
+        raise ValueError(
+            f"input {name!r}: expected texts, or ids from 0 to {size - 1}, "
+            f"received: ids from {ids.min()} to {ids.max()}"
+        )
 
 
 def check_examples(model: Any, x: Any, y: Any) -> None:
@@ -171,7 +206,9 @@ def _items(x: Any) -> Iterator[Any]:
 
 
 def inputs_and_labels(item: Any) -> tuple[Any, Any]:
-    """The two parts of a batch, as Keras reads it; `None` for labels that are not there."""
+    """The two parts of a batch, as Keras reads it; `None` for labels that are not there. Texts are inputs."""
+    if is_texts(item):
+        return item, None
     if isinstance(item, tuple | list) and item:
         return item[0], item[1] if len(item) > 1 else None
     return item, None

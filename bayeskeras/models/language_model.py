@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ from scipy.special import softmax
 
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.seeds import hashed_seed
+from bayeskeras.models.sizes import is_size
 from bayeskeras.models.vocabulary import END_OF_LINE, UNKNOWN, checked_texts, is_texts
+from bayeskeras.priors.prior import is_number
 
 Array = np.ndarray
 
@@ -32,10 +35,10 @@ class LanguageModel(BayesianModel):
         outputs: logits `(batch, length, number of ids)`.
         name: of the model.
         window: tokens of an example.
-        **arguments: as of `BayesianModel`, with a `vocabulary`.
+        **arguments: as of `BayesianModel`, with a `vocabulary` that does not cut texts (`max_length=None`).
 
     Raises:
-        ValueError: if there is no vocabulary, `window` is not positive, or logits are not one for each id.
+        ValueError: if there is no such vocabulary, `window` is not positive, or logits are not one for each id.
 
     Example:
         ```python
@@ -55,15 +58,16 @@ class LanguageModel(BayesianModel):
         self, inputs: Any, outputs: Any, name: str | None = None, *, window: int = 100, **arguments: Any
     ) -> None:
         super().__init__(inputs, outputs, name, **arguments)
-        self.window = window
-        if self.vocabulary is None or not isinstance(window, int) or window < 1:
+        words = self.vocabulary
+        if words is None or not words.tokens or words.max_length is not None or not is_size(window):
             raise ValueError(
-                "LanguageModel: expected a vocabulary and window >= 1, received: "
-                f"vocabulary={self.vocabulary!r}, window={window!r}"
+                "LanguageModel: expected a vocabulary with tokens and max_length=None, and window >= 1, received: "
+                f"vocabulary={words!r}, window={window!r}"
             )
-        if self.outputs[0].shape[1:] != (None, len(self.vocabulary)):
+        self.window = int(window)
+        if self.outputs[0].shape[1:] != (None, len(words)):
             raise ValueError(
-                f"LanguageModel: expected logits (batch, length, {len(self.vocabulary)}), received: "
+                f"LanguageModel: expected logits (batch, length, {len(words)}), received: "
                 f"outputs of shape {self.outputs[0].shape}"
             )
 
@@ -94,7 +98,8 @@ class LanguageModel(BayesianModel):
         return ids[:end].reshape(number, -1), ids[1 : end + 1].reshape(number, -1)
 
     def _read_validation(self, data: Any) -> Any:
-        return super()._read_validation(self.read(data) if is_texts(data) else data)
+        only = data[0] if isinstance(data, tuple) and len(data) == 1 else data
+        return super()._read_validation(self.read(only) if is_texts(only) else data)
 
     def perplexity(
         self,
@@ -125,9 +130,9 @@ class LanguageModel(BayesianModel):
         if len(ids) < 2:
             raise ValueError(f"perplexity: expected at least two tokens, received: {len(ids)}")
         before = self.window if context is None else context
-        if not isinstance(before, int) or before < 0:
+        if not is_size(before, least=0):
             raise ValueError(f"perplexity: expected context >= 0, received: context={context!r}")
-        seed = int(np.random.randint(2**31)) if seed is None else seed
+        seed = _seed("perplexity", seed)
         rows, counts = _scored_windows(ids, self.window, before)
         block = max(1, _NUMBERS // (rows.shape[1] * self.outputs[0].shape[-1]))
         total = 0.0
@@ -166,7 +171,8 @@ class LanguageModel(BayesianModel):
         Args:
             prompt: how it begins; of a long one the last `window` tokens count. Empty: a new line.
             length: number of tokens to write.
-            temperature: of the probabilities: less than 1 is more careful, more than 1 bolder.
+            temperature: of the probabilities: less than 1 is more careful, more than 1 bolder; 0 takes the most
+                probable token.
             num_samples: T networks, the same for the whole text, whose probabilities are averaged; 1 is the text of
                 one network of the posterior; `None` that of the mean network.
             seed: of the networks and of the tokens; default: random.
@@ -175,15 +181,16 @@ class LanguageModel(BayesianModel):
             The prompt and what follows it.
 
         Raises:
-            ValueError: if `length` or `temperature` is not positive, or `prompt` is not a text.
+            ValueError: if `length` is not positive, `temperature` is negative or infinite, or `prompt` is no text.
         """
         assert self.vocabulary is not None
-        if not isinstance(prompt, str) or not isinstance(length, int) or length < 1 or not temperature > 0.0:
+        is_warm = is_number(temperature, below=math.inf) and temperature >= 0
+        if not isinstance(prompt, str) or not is_size(length) or not is_warm:
             raise ValueError(
-                "generate: expected a text, length >= 1 and temperature > 0, received: "
+                "generate: expected a text, length >= 1 and a finite temperature >= 0, received: "
                 f"prompt={prompt!r}, length={length!r}, temperature={temperature!r}"
             )
-        seed = int(np.random.randint(2**31)) if seed is None else seed
+        seed = _seed("generate", seed)
         generator = np.random.default_rng(hashed_seed(seed))
         written = self.vocabulary.ids(prompt) or [self._beginning()]
         number = len(written)
@@ -200,7 +207,10 @@ class LanguageModel(BayesianModel):
                 drawn = self.predict_distribution(row, num_samples, seed=seed, verbose=0)
                 logits = np.log(np.maximum(drawn.mean()[0, place], 1e-30))
             logits[: UNKNOWN + 1] = -np.inf  # Neither padding nor unknown tokens are written.
-            written.append(int(generator.choice(len(logits), p=softmax(logits / temperature))))
+            logits -= logits.max()
+            # 0 or a temperature so small that it makes no difference.
+            probabilities = softmax(logits / temperature) if temperature > 1e-9 else logits == 0.0
+            written.append(int(generator.choice(len(logits), p=probabilities / probabilities.sum())))
         text = self.vocabulary.decode(written[number:])
         is_glued = self.vocabulary.split == "characters" or not prompt
         return prompt + text if is_glued else f"{prompt} {text}"
@@ -214,6 +224,15 @@ class LanguageModel(BayesianModel):
     def arguments(self) -> dict[str, Any]:
         """As of `BayesianModel`, and the window."""
         return {**super().arguments(), "window": self.window}
+
+
+def _seed(owner: str, seed: Any) -> int:
+    """The seed, or a random one for `None`; a ValueError if it is negative or no integer."""
+    if seed is None:
+        return int(np.random.randint(2**31))
+    if not is_size(seed, least=0):
+        raise ValueError(f"{owner}: expected seed to be an integer >= 0, received: seed={seed!r}")
+    return int(seed)
 
 
 def _scored_windows(ids: Array, window: int, context: int) -> tuple[Array, Array]:

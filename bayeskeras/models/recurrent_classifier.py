@@ -9,9 +9,12 @@ import keras
 
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.bayesianize import bayesianize
+from bayeskeras.models.masked_pooling import MaskedPooling
 from bayeskeras.models.recurrent_layers import checked_vocabulary, recurrent_layers
 from bayeskeras.models.sizes import is_size
 from bayeskeras.models.vocabulary import Vocabulary
+
+_POOLING = ("last", "mean", "max")
 
 
 def RecurrentClassifier(
@@ -22,25 +25,27 @@ def RecurrentClassifier(
     units: Sequence[int] = (128,),
     embedding_dim: int = 128,
     bidirectional: bool = False,
+    pooling: str = "last",
     mask_value: float | None = None,
     posterior: Any = "variational_dropout",
     name: str = "recurrent_classifier",
 ) -> BayesianModel:
     """Recurrent network that reads a text or a series and answers with a class.
 
-    Texts: ids, an embedding whose padding is masked, recurrent layers, logits from the last state. Series: the same
+    Texts: ids, an embedding whose padding is masked, recurrent layers, logits. Series: the same
     without the embedding. With its defaults the network of the film reviews of Gal and Ghahramani 2016b ("A
     theoretically grounded application of dropout in recurrent neural networks", section 5.2), with classes in place
     of scores.
 
     Args:
-        vocabulary: of the texts, or its tokens; the model then takes texts and ids alike.
+        vocabulary: of the texts, or its words (`split="words"`); the model then takes texts and ids alike.
         input_shape: shape of one series in place of a vocabulary, `(length, channels)`; the length may be `None`.
         num_classes: K.
         cell: `"lstm"`, `"gru"` or `"simple_rnn"`.
         units: sizes of the recurrent layers, one after the other.
         embedding_dim: size of the vector of a token.
         bidirectional: whether each recurrent layer reads in both directions.
+        pooling: what the logits are made from: the `"last"` state, or the `"mean"` or the `"max"` of all states.
         mask_value: steps of a series in which all channels have this value are left out; `None` for none.
         posterior: see `bayeskeras.posteriors.get`.
         name: of the model.
@@ -74,18 +79,22 @@ def RecurrentClassifier(
             f"{owner}: expected num_classes >= 2 and embedding_dim >= 1, received: num_classes={num_classes!r}, "
             f"embedding_dim={embedding_dim!r}"
         )
+    if pooling not in ("last", *_POOLING):
+        raise ValueError(f"{owner}: expected pooling of {('last', *_POOLING)}, received: pooling={pooling!r}")
     words = None if vocabulary is None else checked_vocabulary(owner, vocabulary)
     if words is not None:
         inputs = keras.Input((None,), dtype="int32", name="ids")
         x = keras.layers.Embedding(len(words), int(embedding_dim), mask_zero=True, name="embedding")(inputs)
     else:
-        shape = tuple(input_shape or ())
+        shape = tuple(input_shape) if isinstance(input_shape, tuple | list) else ()
         if len(shape) != 2 or not is_size(shape[1]) or not (shape[0] is None or is_size(shape[0])):
             raise ValueError(f"{owner}: expected input_shape (length, channels), received: {input_shape!r}")
         inputs = keras.Input(shape, name="series")
         x = inputs if mask_value is None else keras.layers.Masking(mask_value, name="masking")(inputs)
-    for layer in recurrent_layers(owner, cell, units, bidirectional, return_sequences=False):
+    for layer in recurrent_layers(owner, cell, units, bidirectional, return_sequences=pooling != "last"):
         x = layer(x)
+    if pooling != "last":
+        x = MaskedPooling(pooling, name="pooling")(x)
     logits = keras.layers.Dense(int(num_classes), name="logits")(x)
     plain = BayesianModel(inputs, logits, name, likelihood="categorical", vocabulary=words)
     return bayesianize(plain, posterior)

@@ -37,7 +37,7 @@ def recurrent_layers(
     """
     if cell not in CELLS:
         raise ValueError(f"{owner}: expected cell of {tuple(CELLS)}, received: cell={cell!r}")
-    if not units or not are_sizes(units):
+    if not are_sizes(units) or len(units) == 0:
         raise ValueError(f"{owner}: expected units of at least 1, received: units={units!r}")
     layers: list[keras.layers.Layer] = []
     for index, size in enumerate(units, start=1):

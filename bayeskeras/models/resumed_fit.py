@@ -95,6 +95,8 @@ def shuffled_anew(given: dict[str, Any], seed: int) -> dict[str, Any]:
     if not all(hasattr(leaf, "__array__") for leaf in tree.flatten(parts)):
         return given  # Keras says what is wrong with them.
     arrays = tree.map_structure(np.asarray, parts)
-    batches = Shuffled(**arrays, batch_size=int(given.get("batch_size") or 32), seed=seed)
+    batch_size = int(given.get("batch_size") or 32)
     others = {name: value for name, value in given.items() if name not in {*parts, "batch_size"}}
-    return {**others, "x": batches}
+    if others.get("validation_batch_size") is None:
+        others["validation_batch_size"] = batch_size
+    return {**others, "x": Shuffled(**arrays, batch_size=batch_size, seed=seed)}

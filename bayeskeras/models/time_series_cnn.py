@@ -41,7 +41,7 @@ def TimeSeriesCNN(
         `BayesianModel` with a `Categorical` likelihood; its outputs are logits.
 
     Raises:
-        ValueError: if a size is not positive, or series are too short for the halvings.
+        ValueError: if a size is not positive.
 
     Example:
         ```python
@@ -53,27 +53,23 @@ def TimeSeriesCNN(
         model.fit(x[:64], y[:64], epochs=1, verbose=0)
         ```
     """
-    shape = tuple(input_shape)
-    sizes = are_sizes(filters) and are_sizes(kernel_sizes) and are_sizes(units) and bool(filters)
+    shape = tuple(input_shape) if isinstance(input_shape, list | tuple) else ()
+    sizes = are_sizes(filters) and are_sizes(kernel_sizes) and are_sizes(units) and len(filters) > 0
     if not sizes or len(filters) != len(kernel_sizes) or not is_size(num_classes) or num_classes < 2:
         raise ValueError(
             "TimeSeriesCNN: expected filters and kernel_sizes of the same length, sizes of at least 1 and "
             f"num_classes >= 2, received: filters={filters!r}, kernel_sizes={kernel_sizes!r}, units={units!r}, "
             f"num_classes={num_classes!r}"
         )
-    halvings = 2 ** len(filters)
-    is_long = len(shape) == 2 and (shape[0] is None or (is_size(shape[0]) and shape[0] >= halvings))
-    if not is_long or not is_size(shape[1]):
-        raise ValueError(
-            f"TimeSeriesCNN: expected input_shape (length >= {halvings}, channels), received: {input_shape!r}"
-        )
+    if len(shape) != 2 or not is_size(shape[1]) or not (shape[0] is None or is_size(shape[0])):
+        raise ValueError(f"TimeSeriesCNN: expected input_shape (length, channels), received: {input_shape!r}")
     network = keras.Sequential([keras.Input(shape, name="series")], name=name)
     for index, (number, size) in enumerate(zip(filters, kernel_sizes, strict=True), start=1):
         conv = keras.layers.Conv1D(
             int(number), int(size), padding="same", activation="relu", name=f"conv_{index}"
         )
         network.add(conv)
-        network.add(keras.layers.MaxPooling1D(name=f"pool_{index}"))
+        network.add(keras.layers.MaxPooling1D(padding="same", name=f"pool_{index}"))
     network.add(keras.layers.GlobalMaxPooling1D(name="maximum"))
     for index, size in enumerate(units, start=1):
         network.add(keras.layers.Dense(int(size), activation="relu", name=f"dense_{index}"))

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from bayeskeras.models.sizes import is_size
+
 Array = np.ndarray
 
 #: Ids of what is no token: places after the end of a text, and tokens that the vocabulary does not have.
@@ -49,7 +51,7 @@ class Vocabulary:
         max_length: largest number of tokens of a text, or `None`.
 
     Raises:
-        ValueError: if a token occurs twice, or an argument is wrong.
+        ValueError: if a token occurs twice or has capitals that `lower` takes away, or an argument is wrong.
 
     Example:
         ```python
@@ -70,7 +72,7 @@ class Vocabulary:
         self.tokens = tuple(tokens)
         if split not in _SPLITS:
             raise ValueError(f"Vocabulary: expected split of {tuple(_SPLITS)}, received: split={split!r}")
-        if max_length is not None and (not isinstance(max_length, int) or max_length < 1):
+        if max_length is not None and not is_size(max_length):
             raise ValueError(
                 f"Vocabulary: expected max_length to be an integer >= 1 or None, received: max_length={max_length!r}"
             )
@@ -80,7 +82,13 @@ class Vocabulary:
         twice = [token for token, count in Counter(self.tokens).items() if count > 1]
         if twice:
             raise ValueError(f"Vocabulary: expected each token once, received: {twice[0]!r} more than once")
-        self.split, self.lower, self.max_length = split, bool(lower), max_length
+        self.split, self.lower = split, bool(lower)
+        self.max_length = None if max_length is None else int(max_length)
+        capital = next((token for token in self.tokens if lower and token != token.lower()), None)
+        if capital is not None:
+            raise ValueError(
+                f"Vocabulary: expected tokens in lower case with lower=True, received: {capital!r}"
+            )
         self._ids = {token: index for index, token in enumerate(self.tokens, start=2)}
 
     @classmethod
@@ -110,6 +118,11 @@ class Vocabulary:
         Raises:
             ValueError: if there is no text, or an argument is wrong.
         """
+        if not is_size(min_count) or not (max_tokens is None or is_size(max_tokens)):
+            raise ValueError(
+                "Vocabulary: expected integers min_count >= 1 and max_tokens >= 1 (or None), received: "
+                f"min_count={min_count!r}, max_tokens={max_tokens!r}"
+            )
         reader = cls((), split, lower)
         counts = Counter(token for text in checked_texts(texts) for token in reader.tokenize(text))
         frequent = sorted((-count, token) for token, count in counts.items() if count >= min_count)
@@ -187,22 +200,36 @@ class Vocabulary:
 
 
 def is_texts(x: Any) -> bool:
-    """Whether inputs are texts: an array of strings, a list of them, or one alone (which is an error later)."""
-    if isinstance(x, str):
+    """Whether inputs are texts: an array of strings, a list with a string in it, or one alone (an error later)."""
+    if isinstance(x, str | bytes):
         return True
     if isinstance(x, list | tuple):
-        return bool(x) and all(isinstance(item, str) for item in x)
-    dtype: Any = getattr(x, "dtype", None)
-    if getattr(dtype, "kind", "") in "UTS" and dtype is not None:
+        return any(isinstance(item, str | bytes) for item in x)
+    dtype = getattr(x, "dtype", None)
+    if str(dtype) in ("string", "<dtype: 'string'>"):  # Of TensorFlow.
         return True
-    return getattr(dtype, "kind", "") == "O" and all(isinstance(item, str) for item in np.asarray(x).ravel())
+    kind = getattr(dtype, "kind", None)
+    return kind in ("U", "S", "T") or (
+        kind == "O" and any(isinstance(item, str) for item in np.asarray(x).ravel())
+    )
 
 
 def checked_texts(texts: Any) -> list[str]:
-    """Texts in a list; a ValueError if they are something else."""
-    if isinstance(texts, str):
+    """Texts in a list, bytes decoded; a ValueError if they are something else.
+
+    Args:
+        texts: an array `(N,)` or `(N, 1)`, or an iterable.
+    """
+    if isinstance(texts, str | bytes):
         raise ValueError(f"expected a list of texts, received: one text, {texts[:40]!r}; put it into a list")
-    items = [str(item) if isinstance(item, np.str_) else item for item in np.asarray(texts, object).ravel()]
+    if hasattr(texts, "__array__"):
+        array = np.asarray(texts)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim != 1:
+            raise ValueError(f"expected texts of shape (N,), received: an array of shape {array.shape}")
+        texts = array.tolist()
+    items = [item.decode("utf-8") if isinstance(item, bytes) else item for item in texts]
     wrong = [item for item in items if not isinstance(item, str)]
     if wrong:
         raise ValueError(f"expected texts, received: {wrong[0]!r} of type {type(wrong[0]).__name__}")

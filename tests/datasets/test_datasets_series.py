@@ -39,12 +39,12 @@ def test_an_archive_gives_the_same_columns(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "Two.zip", "w") as archive:
         archive.writestr("Two_TRAIN.ts", "\n".join(lines))
         archive.writestr("Two_TEST.ts", "@data\n0:0:a")
-    columns = read_series_archive([tmp_path / "Two.zip"], "train", ("a", "b"))
+    columns = read_series_archive([tmp_path / "Two.zip"], "train", ("a", "b"), length=4)
     np.testing.assert_array_equal(columns["label"], [1, 0])
-    np.testing.assert_array_equal(columns["series"][0], [[1, 4], [2, 5], [3, 6]])
-    np.testing.assert_array_equal(columns["series"][1], [[7, 9], [8, 10], [0, 0]])
+    np.testing.assert_array_equal(columns["series"][0], [[1, 4], [2, 5], [3, 6], [0, 0]])
+    np.testing.assert_array_equal(columns["series"][1], [[7, 9], [8, 10], [0, 0], [0, 0]])
     with pytest.raises(ValueError, match=r"received: path='.*Two\.zip'"):
-        read_series_archive([tmp_path / "Two.zip"], "train", ("a", "c"))
+        read_series_archive([tmp_path / "Two.zip"], "train", ("a", "c"), length=4)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,13 @@ def test_the_leak_is_reproducible_and_split_by_time() -> None:
     whole = simulate_leak()
     np.testing.assert_array_equal(np.concatenate([x, x_test]), whole.series)
     assert whole.start[: len(x)].max() < whole.start[len(x) :].min()
+    rest, validation = (
+        datasets.load("leak", split)[0] for split in ("train_without_validation", "validation")
+    )
+    np.testing.assert_array_equal(np.concatenate([rest, validation]), x)
+    assert whole.start[: len(rest)].max() < whole.start[len(rest) : len(x)].min()
+    x[:] = 0.0  # Arrays of its own: what others load stays as it is.
+    assert datasets.load("leak", "train")[0].std() > 1.0
 
 
 def test_the_leak_shows_by_its_strength_and_its_distance() -> None:

@@ -124,6 +124,8 @@ def test_what_is_written_is_reproducible_and_made_of_known_tokens() -> None:
 def test_a_careful_text_takes_the_most_probable_token() -> None:
     model = model_of("map", window=50)
     written = model.generate("the", length=6, temperature=1e-4, seed=0)
+    assert model.generate("the", length=6, temperature=0, seed=1) == written
+    assert model.generate("the", length=6, temperature=1e-300, seed=1) == written
     assert model.vocabulary is not None
     ids = model.vocabulary.ids("the")
     for _ in range(6):
@@ -158,11 +160,23 @@ def test_wrong_arguments_are_refused() -> None:
         model.perplexity("t")
     with pytest.raises(ValueError, match="received: context=-1"):
         model.perplexity(TEXT, context=-1)
-    with pytest.raises(ValueError, match="temperature=0"):
-        model.generate("the", temperature=0)
+    for temperature in (-1.0, float("inf"), float("nan"), "a"):
+        with pytest.raises(ValueError, match=f"temperature={temperature!r}"):
+            model.generate("the", temperature=temperature)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="generate: expected seed .* received: seed=-1"):
+        model.generate("the", seed=-1)
+    with pytest.raises(ValueError, match="perplexity: expected seed .* received: seed=-1"):
+        model.perplexity(TEXT, seed=-1)
+    for vocabulary in (list("abc"), "abc", None):
+        with pytest.raises(ValueError, match="expected a Vocabulary and a posterior of one network"):
+            RecurrentLanguageModel(vocabulary)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected a Vocabulary and a posterior of one network"):
+        model_of("deep_ensemble")
+    with pytest.raises(ValueError, match="with tokens and max_length=None"):
+        RecurrentLanguageModel(Vocabulary(["a"], max_length=3))
     with pytest.raises(ValueError, match="length=0"):
         model.generate("the", length=0)
-    with pytest.raises(ValueError, match="expected a vocabulary and window >= 1"):
+    with pytest.raises(ValueError, match="expected a vocabulary with tokens"):
         LanguageModel(model.inputs[0], model.outputs[0], likelihood="categorical")
     with pytest.raises(ValueError, match=r"expected logits \(batch, length, 3\)"):
         LanguageModel(

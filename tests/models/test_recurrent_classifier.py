@@ -11,6 +11,7 @@ import pytest
 
 import bayeskeras as bk
 from bayeskeras.models import RecurrentClassifier, Vocabulary
+from bayeskeras.models.masked_pooling import MaskedPooling
 from tests.models.networks import perturb
 
 WORDS = ("a", "good", "bad", "film", "plot", "not", "!")
@@ -27,14 +28,23 @@ def classifier(posterior: Any = "variational_dropout", **arguments: Any) -> bk.B
     return model
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "simple_rnn"])
-def test_texts_are_their_ids_whatever_the_batch_and_the_padding(cell: str) -> None:
-    model = classifier(cell=cell)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"cell": "lstm"},
+        {"cell": "gru"},
+        {"cell": "simple_rnn"},
+        {"pooling": "mean", "bidirectional": True},
+        {"pooling": "max", "bidirectional": True},
+    ],
+)
+def test_texts_are_their_ids_whatever_the_batch_and_the_padding(arguments: dict[str, Any]) -> None:
+    model = classifier(**arguments)
     assert model.vocabulary is not None
     ids = model.vocabulary(TEXTS)
 
-    def means(x: Any, **arguments: Any) -> np.ndarray:
-        return model.predict_distribution(x, num_samples=4, seed=1, verbose=0, **arguments).samples
+    def means(x: Any, **options: Any) -> np.ndarray:
+        return model.predict_distribution(x, num_samples=4, seed=1, verbose=0, **options).samples
 
     expected = means(TEXTS)
     assert expected.std(axis=0).min() > 1e-4 and expected.std(axis=1).min() > 1e-4
@@ -79,6 +89,19 @@ def test_it_learns_from_texts(posterior: str) -> None:
     assert model.predict_distribution(["a good film"], num_samples=20, seed=0).mode()[0] == 1
 
 
+def test_pooling_is_over_the_steps_of_a_text() -> None:
+    inputs = keras.Input((None,), dtype="int32")
+    states = keras.layers.Embedding(5, 3, mask_zero=True)(inputs)
+    network = keras.Model(inputs, [states, MaskedPooling("max")(states), MaskedPooling("mean")(states)])
+    ids = np.array([[1, 4, 0], [2, 2, 3], [0, 0, 0]])
+    vectors, largest, mean = (np.asarray(keras.ops.convert_to_numpy(tensor)) for tensor in network(ids))
+    for row, length in enumerate((2, 3)):
+        np.testing.assert_allclose(largest[row], vectors[row, :length].max(axis=0))
+        np.testing.assert_allclose(mean[row], vectors[row, :length].mean(axis=0), rtol=1e-6)
+    np.testing.assert_array_equal([largest[2], mean[2]], 0.0)
+    np.testing.assert_allclose(MaskedPooling("mean")(np.ones((1, 4, 2))), 1.0)
+
+
 def test_series_with_a_value_that_masks() -> None:
     model = classifier(vocabulary=None, input_shape=(None, 2), mask_value=0.0, num_classes=3)
     x = np.random.default_rng(0).normal(size=(4, 6, 2)).astype("float32")
@@ -111,13 +134,79 @@ def test_a_preset_takes_texts_in_a_fresh_process(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "mean.npy"), expected, atol=1e-6)
 
 
-def test_wrong_inputs_are_refused() -> None:
+def test_ids_in_all_forms() -> None:
+    model = classifier()
+    assert model.vocabulary is not None
+    ids = model.vocabulary(TEXTS)
+    expected = model.predict_distribution(TEXTS, num_samples=2, seed=0, verbose=0).mean()
+    batches = [ids[:2], ids[2:]]
+    forms: list[Any] = [
+        keras.ops.convert_to_tensor(ids),
+        ids.tolist(),
+        {"ids": ids},
+        [np.array(TEXTS)],
+        {"ids": TEXTS},
+        np.array(TEXTS)[:, None],
+        [text.encode() for text in TEXTS],
+        iter(batches),
+        iter([TEXTS[:2], TEXTS[2:]]),
+    ]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        forms += [tf.constant(TEXTS), tf.data.Dataset.from_tensor_slices(ids).batch(2)]
+        forms.append(tf.data.Dataset.from_tensor_slices(TEXTS).batch(2))
+    if keras.backend.backend() == "torch":
+        import torch
+
+        forms.append(torch.utils.data.DataLoader(torch.tensor(ids), batch_size=2))
+        forms.append(torch.utils.data.DataLoader(TEXTS, batch_size=2))
+    for form in forms:
+        received = model.predict_distribution(form, num_samples=2, seed=0, verbose=0).mean()
+        np.testing.assert_allclose(received, expected, atol=1e-5)
+    model.compile("adam")
+    for x in forms[:7]:
+        model.fit(x, [0, 1, 0, 1, 0], epochs=1, verbose=0)
+    model.fit(TEXTS, [[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], sample_weight=np.ones(5), verbose=0)
+
+
+def test_a_plain_model_of_ids_takes_texts_with_a_vocabulary() -> None:
+    layers = keras.layers
+    network = keras.Sequential(
+        [keras.Input((None,), dtype="int32"), layers.Embedding(9, 3), layers.LSTM(4), layers.Dense(2)]
+    )
+    vocabulary = Vocabulary(WORDS)
+    model = bk.bayesianize(network, "mc_dropout", likelihood="categorical", vocabulary=vocabulary)
+    assert model.predict(TEXTS, verbose=0).shape == (5, 2)
+    with pytest.raises(ValueError, match="expected an embedding of 10 ids or more.*input_dim=9"):
+        bk.bayesianize(network, likelihood="categorical", vocabulary=Vocabulary([*WORDS, "more"]))
+    with pytest.raises(ValueError, match="expected a bayeskeras.models.Vocabulary"):
+        bk.bayesianize(network, likelihood="categorical", vocabulary=list(WORDS))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ("a good film", "expected a list of texts, received: one text, 'a good film'"),
+        (np.array([[1, 9]]), "expected texts, or ids from 0 to 8, received: ids from 1 to 9"),
+        ([["a", "film"], ["a", "film"]], "expected texts .N,., or integer ids"),
+        (["a", None], "received: None of type NoneType"),
+        (["a", 3], "received: 3 of type int"),
+        (np.zeros((2, 0), int), "length >= 1, received: an array of shape"),
+        (np.array([[1.7, 2.0]]), "integer ids .* type float64"),
+        (np.array([["a", "b"], ["a", "b"]]), "expected texts of shape .N,., received: an array of shape"),
+    ],
+)
+def test_wrong_inputs_are_refused(x: Any, message: str) -> None:
+    model = classifier()
+    for method in (model.predict, model.predict_distribution):
+        with pytest.raises(ValueError, match=message):
+            method(x)
+
+
+def test_labels_must_be_as_many_as_texts() -> None:
     model = classifier()
     model.compile()
-    with pytest.raises(ValueError, match="expected a list of texts, received: one text"):
-        model.predict_distribution("a good film")
-    with pytest.raises(ValueError, match=r"expected texts, or ids from 0 to 8, received: ids from 1 to 9"):
-        model.predict(np.array([[1, 9]]))
     with pytest.raises(ValueError, match="as many labels as inputs"):
         model.fit(TEXTS, [0, 1])
 
@@ -131,6 +220,7 @@ def test_wrong_inputs_are_refused() -> None:
         ({"vocabulary": "words"}, "received: vocabulary='words'"),
         ({"cell": "rnn"}, "received: cell='rnn'"),
         ({"units": ()}, r"received: units=\(\)"),
+        ({"pooling": "first"}, "received: pooling='first'"),
         ({"num_classes": 1}, "received: num_classes=1"),
     ],
 )

@@ -17,7 +17,7 @@ def test_four_relu_layers_with_dropout_before_their_weights() -> None:
 
 def test_any_length() -> None:
     model = bk.models.TimeSeriesCNN((None, 2), num_classes=3, filters=(4,), kernel_sizes=(3,), units=())
-    for length in (2, 9, 30):
+    for length in (1, 2, 9, 30):
         x = np.random.default_rng(0).normal(size=(2, length, 2)).astype("float32")
         assert model.predict_distribution(x, num_samples=3, seed=0, verbose=0).samples.shape == (3, 2, 3)
 
@@ -37,8 +37,8 @@ def test_it_finds_a_peak() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"input_shape": (24,)}, r"expected input_shape \(length >= 4, channels\), received: \(24,\)"),
-        ({"input_shape": (3, 1)}, r"received: \(3, 1\)"),
+        ({"input_shape": (24,)}, r"expected input_shape \(length, channels\), received: \(24,\)"),
+        ({"input_shape": 8}, r"expected input_shape \(length, channels\), received: 8"),
         ({"input_shape": (24, 1), "filters": (4,)}, "of the same length"),
         ({"input_shape": (24, 1), "num_classes": 1}, "received: .*num_classes=1"),
     ],

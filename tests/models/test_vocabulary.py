@@ -59,7 +59,9 @@ def test_all_kinds_of_arrays_of_texts_are_texts() -> None:
     for form in forms:
         assert is_texts(form)
         np.testing.assert_array_equal(vocabulary(form)[:, :2], [[2, 0], [3, 2]])
-    assert not any(map(is_texts, ([], [1, 2], np.zeros(3), np.array(["a", 1], object), None)))
+    tensor = keras.ops.convert_to_tensor(np.array([[1, 2]]))
+    assert not any(map(is_texts, ([], [1, 2], np.zeros(3), None, tensor, [tensor])))
+    assert vocabulary.from_texts(text for text in {"a b"}).tokens == ("a", "b")
 
 
 def test_a_configuration_makes_it_again() -> None:
@@ -77,6 +79,8 @@ def test_a_configuration_makes_it_again() -> None:
         ({"tokens": [1]}, "received: 1"),
         ({"tokens": ["a"], "split": "letters"}, "received: split='letters'"),
         ({"tokens": ["a"], "max_length": 0}, "received: max_length=0"),
+        ({"tokens": ["a"], "max_length": True}, "received: max_length=True"),
+        ({"tokens": ["a", "B"]}, "expected tokens in lower case with lower=True, received: 'B'"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict, message: str) -> None:
@@ -89,5 +93,8 @@ def test_wrong_texts_are_refused() -> None:
         Vocabulary(["a"])("a b")
     with pytest.raises(ValueError, match="received: 3 of type int"):
         Vocabulary(["a"])(np.array(["a", 3], object))
+    for arguments in ({"max_tokens": 0}, {"max_tokens": -1}, {"max_tokens": 2.5}, {"min_count": 0}):
+        with pytest.raises(ValueError, match="expected integers min_count >= 1 and max_tokens >= 1"):
+            Vocabulary.from_texts(["a b"], **arguments)
     with pytest.raises(ValueError, match="occurs 2 times or more, received: none"):
         Vocabulary.from_texts(["a b"], min_count=2)
