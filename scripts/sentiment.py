@@ -93,7 +93,6 @@ def figure(distributions: dict[str, bk.PredictiveDistribution], labels: np.ndarr
         canvas.legend(
             *left.get_legend_handles_labels(), loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.14)
         )
-        canvas.tight_layout()
     return canvas
 
 
@@ -112,7 +111,7 @@ def main() -> None:
         model = bk.zoo.load(name)
         is_point = isinstance(model, bk.BayesianModel) and model.is_map
         distribution = model.predict_distribution(
-            texts, num_samples=1 if is_point else draws, seed=options.seed
+            texts, num_samples=1 if is_point else draws, seed=options.seed, verbose=0
         )
         distributions[name] = distribution
         scores = bk.metrics.evaluate(distribution, labels)

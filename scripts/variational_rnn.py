@@ -172,7 +172,6 @@ def figure(result: dict[str, dict[str, list[float]]]) -> Any:
             if index == 2:
                 axes.axhline(math.log(2), color=VERMILLION, linestyle="--", linewidth=1.0, label="chance")
                 axes.legend()
-        canvas.tight_layout()
     return canvas
 
 

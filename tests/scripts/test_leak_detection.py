@@ -22,9 +22,11 @@ def test_another_prior_by_bayes_rule() -> None:
 
 def test_costs_of_always_and_never() -> None:
     is_leak = np.array([True, True, False, False, False])
-    assert script.costs(is_leak, np.zeros(5, bool), 1.0, 20.0, 0.1) == pytest.approx(2.0)
-    assert script.costs(is_leak, np.ones(5, bool), 1.0, 20.0, 0.1) == pytest.approx(0.9)
-    assert script.costs(is_leak, is_leak, 1.0, 20.0, 0.1) == 0.0
+    assert script.costs(is_leak, np.zeros(5, bool), 1.0, 20.0, 0.1) == pytest.approx((2.0, 0.0))
+    assert script.costs(is_leak, np.ones(5, bool), 1.0, 20.0, 0.1) == pytest.approx((0.9, 0.0))
+    assert script.costs(is_leak, is_leak, 1.0, 20.0, 0.1) == (0.0, 0.0)
+    half = np.array([True, False, False, False, False])
+    assert script.costs(is_leak, half, 1.0, 20.0, 0.1) == pytest.approx((1.0, 1.0 / np.sqrt(2)))
 
 
 def test_the_threshold_has_the_least_expected_cost() -> None:
@@ -34,7 +36,9 @@ def test_the_threshold_has_the_least_expected_cost() -> None:
     is_leak = generator.uniform(size=len(probability)) < probability
     prior = float(is_leak.mean())
     alarm, overlooked = 1.0, 4.0
-    cost = {t: script.costs(is_leak, probability > t, alarm, overlooked, prior) for t in (0.1, 0.2, 0.3, 0.5)}
+    cost = {
+        t: script.costs(is_leak, probability > t, alarm, overlooked, prior)[0] for t in (0.1, 0.2, 0.3, 0.5)
+    }
     assert min(cost, key=lambda t: cost[t]) == alarm / (alarm + overlooked)
 
 
