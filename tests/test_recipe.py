@@ -88,4 +88,4 @@ def test_the_card_tells_learned_rates(tmp_path: Path) -> None:
     model = bk.zoo.train(path, verbose=0)
     record = json.loads((path.parent / "metrics.json").read_text())
     assert record["rates"] == pytest.approx(model.rates())
-    assert "Dropout rates on the inputs of layers: dense_1 0." in (path.parent / "README.md").read_text()
+    assert "Dropout rates: dense_1 0." in (path.parent / "README.md").read_text()
