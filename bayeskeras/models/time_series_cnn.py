@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from bayeskeras import posteriors
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.bayesianize import bayesianize
 from bayeskeras.models.sizes import are_sizes, is_size
@@ -18,7 +19,7 @@ def TimeSeriesCNN(
     filters: Sequence[int] = (32, 32),
     kernel_sizes: Sequence[int] = (7, 5),
     units: Sequence[int] = (64, 32),
-    posterior: Any = "mc_dropout",
+    posterior: Any = None,
     name: str = "time_series_cnn",
 ) -> BayesianModel:
     """One-dimensional convolutional network for series; with its defaults four ReLU layers, as in lecture 002.
@@ -34,7 +35,8 @@ def TimeSeriesCNN(
         filters: of the convolutions, one after the other.
         kernel_sizes: their lengths.
         units: sizes of the dense layers.
-        posterior: see `bayeskeras.posteriors.get`.
+        posterior: see `bayeskeras.posteriors.get`; default: `MCDropout(rate=0.1, layers="hidden")`, as small networks
+            on short data sets learn little under the rate 0.5.
         name: of the model.
 
     Returns:
@@ -63,6 +65,8 @@ def TimeSeriesCNN(
         )
     if len(shape) != 2 or not is_size(shape[1]) or not (shape[0] is None or is_size(shape[0])):
         raise ValueError(f"TimeSeriesCNN: expected input_shape (length, channels), received: {input_shape!r}")
+    if posterior is None:
+        posterior = posteriors.MCDropout(rate=0.1, layers="hidden")
     network = keras.Sequential([keras.Input(shape, name="series")], name=name)
     for index, (number, size) in enumerate(zip(filters, kernel_sizes, strict=True), start=1):
         conv = keras.layers.Conv1D(

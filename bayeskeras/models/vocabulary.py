@@ -84,6 +84,14 @@ class Vocabulary:
             raise ValueError(f"Vocabulary: expected each token once, received: {twice[0]!r} more than once")
         self.split, self.lower = split, bool(lower)
         self.max_length = None if max_length is None else int(max_length)
+        cut = next(
+            (token for token in self.tokens if split != "characters" and len(token.split()) != 1), None
+        )
+        if cut is not None:
+            raise ValueError(
+                f"Vocabulary: expected tokens without blanks for split={split!r} (for texts: "
+                f"Vocabulary.from_texts), received: {cut!r}"
+            )
         capital = next((token for token in self.tokens if lower and token != token.lower()), None)
         if capital is not None:
             raise ValueError(

@@ -79,6 +79,7 @@ def test_a_configuration_makes_it_again() -> None:
         ({"tokens": [1]}, "received: 1"),
         ({"tokens": ["a"], "split": "letters"}, "received: split='letters'"),
         ({"tokens": ["a"], "max_length": 0}, "received: max_length=0"),
+        ({"tokens": ["a gripping film"]}, "without blanks .*from_texts.*received: 'a gripping film'"),
         ({"tokens": ["a"], "max_length": True}, "received: max_length=True"),
         ({"tokens": ["a", "B"]}, "expected tokens in lower case with lower=True, received: 'B'"),
     ],
