@@ -136,7 +136,10 @@ def _made_with(recipe: Recipe) -> list[str]:
     posterior = {key: value for key, value in recipe.posterior.items() if key != "family"}
     start = [f"starts from the weights of `{recipe.start_from}`"] if recipe.start_from else []
     rows = [
-        (f"`{recipe.architecture}`", "; ".join([_arguments(model) or "default arguments", *start])),
+        (
+            f"`{recipe.architecture}`",
+            "; ".join(filter(None, [_arguments(model), *start])) or "default arguments",
+        ),
         *([("vocabulary", _arguments(recipe.vocabulary))] if recipe.vocabulary else []),
         (f"`{recipe.posterior['family']}`", _arguments(posterior) or "default arguments"),
         ("training", _training(recipe.training)),
