@@ -103,88 +103,78 @@ _TEXT_SPLITS = {
     "test": "test",
 }
 
-TINY_SHAKESPEARE = Description(
-    info=DatasetInfo(
-        name="tiny_shakespeare",
-        task="language_modelling",
-        input_kind="text",
-        description=(
-            "40,000 lines of plays by Shakespeare, 65 distinct characters; cut into 90 % for training and 5 % each "
-            "for validation and test, in this order."
+
+def _language_model_text(
+    name: str,
+    description: str,
+    files: dict[str, Files],
+    download: dict[str, Files],
+    citation: str,
+    licence: str,
+    homepage: str,
+    known_to_tfds: bool = False,
+) -> Description:
+    """An entry of the registry for one text in three parts."""
+    return Description(
+        info=DatasetInfo(
+            name=name,
+            task="language_modelling",
+            input_kind="text",
+            description=description,
+            input_shape=(),
+            num_classes=None,
+            class_names=(),
+            splits=tuple(_TEXT_SPLITS),
+            num_examples=dict.fromkeys(_TEXT_PARTS, 1),
+            num_folds=0,
+            citation=citation,
+            licence=licence,
+            homepage=homepage,
         ),
-        input_shape=(),
-        num_classes=None,
-        class_names=(),
-        splits=tuple(_TEXT_SPLITS),
-        num_examples=dict.fromkeys(_TEXT_PARTS, 1),
-        num_folds=0,
-        citation="A. Karpathy: char-rnn. GitHub, 2015.",
-        licence="public domain",
-        homepage="https://github.com/karpathy/char-rnn",
-    ),
-    parts=_TEXT_SPLITS,
-    columns={"text": Column((), "str")},
-    examples=running_text,
-    source=Source(
-        raw={
-            part: Files(partial(read_share, part=part), ("text/tinyshakespeare/input.txt",))
-            for part in _TEXT_PARTS
-        },
-        download={
-            part: Files(
-                partial(read_share, part=part),
-                (
-                    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
-                ),
-            )
-            for part in _TEXT_PARTS
-        },
-    ),
+        parts=_TEXT_SPLITS,
+        columns={"text": Column((), "str")},
+        examples=running_text,
+        source=Source(raw=files, download=download),
+        known_to_tfds=known_to_tfds,
+    )
+
+
+_SHAKESPEARE = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+_WIKITEXT = "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2"
+_WIKITEXT_FILES = {"train": "train", "validation": "valid", "test": "test"}
+
+
+def _shares(path: str) -> dict[str, Files]:
+    return {part: Files(partial(read_share, part=part), (path,)) for part in _TEXT_PARTS}
+
+
+TINY_SHAKESPEARE = _language_model_text(
+    "tiny_shakespeare",
+    "40,000 lines of plays by Shakespeare, 65 distinct characters; cut into 90 % for training and 5 % each for "
+    "validation and test, in this order.",
+    files=_shares("text/tinyshakespeare/input.txt"),
+    download=_shares(_SHAKESPEARE),
+    citation="A. Karpathy: char-rnn. GitHub, 2015.",
+    licence="public domain",
+    homepage="https://github.com/karpathy/char-rnn",
     known_to_tfds=True,
 )
 
-_WIKITEXT_FILES = {"train": "train", "validation": "valid", "test": "test"}
-
-WIKITEXT2 = Description(
-    info=DatasetInfo(
-        name="wikitext2",
-        task="language_modelling",
-        input_kind="text",
-        description=(
-            "Articles of Wikipedia, words split by blanks, rare ones replaced by <unk>. Raw files may hold the "
-            "articles of the training part in another order than the original."
-        ),
-        input_shape=(),
-        num_classes=None,
-        class_names=(),
-        splits=tuple(_TEXT_SPLITS),
-        num_examples=dict.fromkeys(_TEXT_PARTS, 1),
-        num_folds=0,
-        citation=(
-            "S. Merity, C. Xiong, J. Bradbury and R. Socher: Pointer sentinel mixture models. arXiv:1609.07843, 2016."
-        ),
-        licence="CC BY-SA 3.0",
-        homepage="https://arxiv.org/abs/1609.07843",
+WIKITEXT2 = _language_model_text(
+    "wikitext2",
+    "Articles of Wikipedia, words split by blanks, rare ones replaced by <unk>. Raw files may hold the articles of "
+    "the training part in another order than the original.",
+    files={
+        part: Files(read_whole, (f"text/wikitext2/{file}.txt.gz",)) for part, file in _WIKITEXT_FILES.items()
+    },
+    download={
+        part: Files(read_whole, (f"{_WIKITEXT}/{file}.txt",)) for part, file in _WIKITEXT_FILES.items()
+    },
+    citation=(
+        "S. Merity, C. Xiong, J. Bradbury and R. Socher: Pointer sentinel mixture models. arXiv:1609.07843, 2016."
     ),
-    parts=_TEXT_SPLITS,
-    columns={"text": Column((), "str")},
-    examples=running_text,
-    source=Source(
-        raw={
-            part: Files(read_whole, (f"text/wikitext2/{file}.txt.gz",))
-            for part, file in _WIKITEXT_FILES.items()
-        },
-        download={
-            part: Files(
-                read_whole,
-                (
-                    "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/"
-                    f"{file}.txt",
-                ),
-            )
-            for part, file in _WIKITEXT_FILES.items()
-        },
-    ),
+    licence="CC BY-SA 3.0",
+    homepage="https://arxiv.org/abs/1609.07843",
 )
 
 DESCRIPTIONS = (RT_POLARITY, TINY_SHAKESPEARE, WIKITEXT2)

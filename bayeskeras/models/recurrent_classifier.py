@@ -10,7 +10,7 @@ import keras
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.bayesianize import bayesianize
 from bayeskeras.models.masked_pooling import MaskedPooling
-from bayeskeras.models.recurrent_layers import checked_vocabulary, recurrent_layers
+from bayeskeras.models.recurrent_layers import recurrent_layers
 from bayeskeras.models.sizes import is_size
 from bayeskeras.models.vocabulary import Vocabulary
 
@@ -81,7 +81,7 @@ def RecurrentClassifier(
         )
     if pooling not in ("last", *_POOLING):
         raise ValueError(f"{owner}: expected pooling of {('last', *_POOLING)}, received: pooling={pooling!r}")
-    words = None if vocabulary is None else checked_vocabulary(owner, vocabulary)
+    words = None if vocabulary is None else _checked_vocabulary(owner, vocabulary)
     if words is not None:
         inputs = keras.Input((None,), dtype="int32", name="ids")
         x = keras.layers.Embedding(len(words), int(embedding_dim), mask_zero=True, name="embedding")(inputs)
@@ -98,3 +98,19 @@ def RecurrentClassifier(
     logits = keras.layers.Dense(int(num_classes), name="logits")(x)
     plain = BayesianModel(inputs, logits, name, likelihood="categorical", vocabulary=words)
     return bayesianize(plain, posterior)
+
+
+def _checked_vocabulary(owner: str, vocabulary: Any) -> Vocabulary:
+    """A vocabulary, from its tokens too; a ValueError if it is neither.
+
+    Args:
+        owner: name of the architecture, for messages.
+        vocabulary: what the user gave.
+    """
+    if isinstance(vocabulary, Vocabulary):
+        return vocabulary
+    if isinstance(vocabulary, str) or not isinstance(vocabulary, Iterable):
+        raise ValueError(
+            f"{owner}: expected a Vocabulary or a list of tokens, received: vocabulary={vocabulary!r}"
+        )
+    return Vocabulary(vocabulary)

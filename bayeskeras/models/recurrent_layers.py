@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from bayeskeras.models.sizes import are_sizes
-from bayeskeras.models.vocabulary import Vocabulary
 
 CELLS: dict[str, type[keras.layers.Layer]] = {
     "lstm": keras.layers.LSTM,
@@ -50,19 +49,3 @@ def recurrent_layers(
             keras.layers.Bidirectional(CELLS[cell](int(size), **arguments), name=f"bidirectional_{name}")
         )
     return layers
-
-
-def checked_vocabulary(owner: str, vocabulary: Any) -> Vocabulary:
-    """A vocabulary, from its tokens too; a ValueError if it is neither.
-
-    Args:
-        owner: name of the architecture, for messages.
-        vocabulary: what the user gave.
-    """
-    if isinstance(vocabulary, Vocabulary):
-        return vocabulary
-    if isinstance(vocabulary, str) or not isinstance(vocabulary, Iterable):
-        raise ValueError(
-            f"{owner}: expected a Vocabulary or a list of tokens, received: vocabulary={vocabulary!r}"
-        )
-    return Vocabulary(vocabulary)
