@@ -4,6 +4,7 @@
 BACKEND ?= tensorflow
 PYTHON ?= python3
 PYTEST_ARGS ?=
+JOBS ?= 2
 
 ENVIRONMENT := $(if $(filter tensorflow,$(BACKEND)),.venv,.venv-$(BACKEND))
 INSTALLED_FROM := setup.cfg pyproject.toml constraints.txt Makefile
@@ -12,6 +13,9 @@ INSTALLED_FROM := setup.cfg pyproject.toml constraints.txt Makefile
 EXTRA_.venv := tensorflow
 EXTRA_.venv-jax := jax
 EXTRA_.venv-torch := torch
+
+# Tests are many small networks: one thread for each process, several processes.
+THREADS := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-plain lint clean clean-all
@@ -29,6 +33,7 @@ help:
 	@echo "make test BACKEND=jax         the same on JAX, in .venv-jax"
 	@echo "make test BACKEND=torch       the same on PyTorch, in .venv-torch"
 	@echo "make test PYTEST_ARGS='-k X'  pass arguments to pytest"
+	@echo "make test JOBS=4              so many tests at a time (2 unless said)"
 	@echo "make test-plain               the tests with neither TensorFlow nor TFP installed, in .venv-plain"
 	@echo "make lint                     ruff and mypy, in .venv"
 	@echo "make clean                    remove builds and caches"
@@ -39,13 +44,13 @@ demo: $(ENVIRONMENT)/.installed-demo
 	KERAS_BACKEND=$(BACKEND) TF_CPP_MIN_LOG_LEVEL=3 $(ENVIRONMENT)/bin/bayeskeras demo
 
 test: $(ENVIRONMENT)/.installed-test
-	KERAS_BACKEND=$(BACKEND) $(ENVIRONMENT)/bin/python -m pytest $(PYTEST_ARGS)
+	$(THREADS) KERAS_BACKEND=$(BACKEND) $(ENVIRONMENT)/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 # JAX without TFP is the smallest backend; what needs TFP skips itself.
 test-plain: .venv-plain/.installed-plain
 	@.venv-plain/bin/python -c "from importlib.util import find_spec as f; import sys; \
 	  sys.exit(', '.join(m + ' is installed in .venv-plain' for m in ('tensorflow', 'tensorflow_probability') if f(m)) or None)"
-	KERAS_BACKEND=jax .venv-plain/bin/python -m pytest $(PYTEST_ARGS)
+	$(THREADS) KERAS_BACKEND=jax .venv-plain/bin/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 lint: .venv/.installed-dev
 	.venv/bin/python -m ruff check .

@@ -3,6 +3,7 @@
 from bayeskeras import (
     callbacks,
     datasets,
+    generative,
     layers,
     likelihoods,
     metrics,
@@ -25,6 +26,7 @@ __all__ = [
     "bayesianize",
     "callbacks",
     "datasets",
+    "generative",
     "layers",
     "likelihoods",
     "metrics",

@@ -21,6 +21,18 @@ _HEADERS = {
     "auroc": "AUROC of entropy",
 }
 
+_GENERATIVE_HEADERS = {
+    "name": "preset",
+    "dataset": "data set",
+    "parameters": "parameters",
+    "nll": "NLL",
+    "elbo": "ELBO",
+    "nll_monte_carlo": "NLL, Monte Carlo",
+    "active_units": "active latent variables",
+    "unknown": "unknown inputs",
+    "auroc": "AUROC of -ELBO",
+}
+
 
 def card_text(
     name: str, recipe: Recipe, record: dict[str, Any], config: dict[str, Any], is_built_in: bool = True
@@ -35,13 +47,16 @@ def card_text(
         is_built_in: whether the preset is found by its name; else the card says where a path goes.
     """
     place = name if is_built_in else f"path/to/{name}"
-    recipe_place = f"zoo/{name}" if is_built_in else place
     information = datasets.info(recipe.dataset)
-    test, training = record[recipe.evaluation_split], record["training"]
+    test = record[recipe.evaluation_split]
     is_ensemble = "single_members" in test
     draws = "" if is_ensemble and _has_point_members(recipe) else f"num_samples={test['num_samples']}, "
     is_language_model = "perplexity" in test
     unit = "tokens" if is_language_model else "examples"
+    if recipe.is_generative:
+        return "\n".join(
+            [*_generative_head(name, place, recipe, test), *_foot(name, recipe, record, config, is_built_in)]
+        )
     mean = test.get("single_members", test.get("mean_network", {}))
     rows = [
         ("accuracy", "accuracy"),
@@ -78,13 +93,24 @@ def card_text(
         if key in test:
             lines.append(f"| {label} | {test[key]:.4f} | {_number(mean.get(key))} |")
     lines += _unknown_inputs(test)
-    lines += [
+    return "\n".join([*lines, *_foot(name, recipe, record, config, is_built_in)])
+
+
+def _foot(
+    name: str, recipe: Recipe, record: dict[str, Any], config: dict[str, Any], is_built_in: bool
+) -> list[str]:
+    """What a preset was made with, how long it took, and how to make it again."""
+    place = name if is_built_in else f"path/to/{name}"
+    recipe_place = f"zoo/{name}" if is_built_in else place
+    information = datasets.info(recipe.dataset)
+    training = record["training"]
+    unit = "windows of tokens" if "perplexity" in record[recipe.evaluation_split] else "examples"
+    return [
         "",
         f"{record['parameters']:,} trainable parameters; weights stored in {config['weights']['dtype']}"
         f" ({record['weights_bytes'] / 2**20:.1f} MiB). Scores are those of the stored weights."
         + _full_precision(record),
-        f"{_trained(training)} for {training['epochs']} epochs on {training['examples']:,}"
-        f" {'windows of tokens' if is_language_model else 'examples'} in"
+        f"{_trained(training)} for {training['epochs']} epochs on {training['examples']:,} {unit} in"
         f" {training['seconds']:,} s on the {training['backend']} backend{_device(training)}.",
         "",
         *_layers(record),
@@ -93,7 +119,61 @@ def card_text(
         f"Licence of the data: {information.licence}. {information.citation}",
         "",
     ]
-    return "\n".join(lines)
+
+
+#: What cards of models of data show: label and name in `metrics.json`.
+_GENERATIVE_SCORES = (
+    ("NLL by importance sampling", "nll"),
+    ("NLL by Monte Carlo under the prior", "nll_monte_carlo"),
+    ("ELBO", "elbo"),
+    ("reconstruction, -log p(x given z)", "reconstruction"),
+    ("KL divergence of the latent variables", "kl"),
+)
+
+
+def _generative_head(name: str, place: str, recipe: Recipe, test: dict[str, Any]) -> list[str]:
+    """Title, example and scores of a model of data."""
+    information = datasets.info(recipe.dataset)
+    is_conditional = recipe.architecture != "VAE"
+    is_binary = bool(recipe.arguments.get("binarize"))
+    pixels = " (pixels of 0 and 1 drawn once from the grey values)" if is_binary else ""
+    example = {
+        "VAE": ["model.generate(25, seed=0)", "distribution = model.predict_distribution(x[:10], seed=0)"],
+        "SemiConditionalVAE": [
+            "distribution = model.predict_distribution(model.condition.array(x[:10], None), seed=0)"
+        ],
+    }.get(
+        recipe.architecture,
+        [f"distribution = model.predict_distribution({'y' if _has_labels(recipe) else 'x'}[:10], seed=0)"],
+    )
+    lines = [
+        f"# {name}",
+        "",
+        f"{recipe.architecture} of {recipe.dataset} ({information.description.rstrip('.')}).",
+        "",
+        "```python",
+        "import bayeskeras as bk",
+        "",
+        f'model = bk.zoo.load("{place}")',
+        f'x, y = bk.datasets.load("{recipe.dataset}", "test")',
+        *example,
+        "```",
+        "",
+        f"{recipe.evaluation_split.capitalize()} set, {test['examples']:,} examples, nats per example"
+        f"{' given the condition' if is_conditional else ''}, S = {test['num_samples']:,} latent samples, seed "
+        f"{test['seed']}{pixels}:",
+        "",
+        "| score | value |",
+        "|---|---|",
+        *[f"| {label} | {test[key]:.2f} |" for label, key in _GENERATIVE_SCORES if key in test],
+        f"| active latent variables | {test['active_units']} of {recipe.arguments['latent_dim']} |",
+    ]
+    return [*lines, *_unknown_inputs(test)]
+
+
+def _has_labels(recipe: Recipe) -> bool:
+    condition = recipe.arguments.get("condition")
+    return isinstance(condition, dict) and condition.get("family") == "labels"
 
 
 def _layers(record: dict[str, Any]) -> list[str]:
@@ -141,7 +221,11 @@ def _made_with(recipe: Recipe) -> list[str]:
             "; ".join(filter(None, [_arguments(model), *start])) or "default arguments",
         ),
         *([("vocabulary", _arguments(recipe.vocabulary))] if recipe.vocabulary else []),
-        (f"`{recipe.posterior['family']}`", _arguments(posterior) or "default arguments"),
+        *(
+            []
+            if recipe.is_generative
+            else [(f"`{recipe.posterior['family']}`", _arguments(posterior) or "default arguments")]
+        ),
         ("training", _training(recipe.training)),
     ]
     return ["| made with | |", "|---|---|", *[f"| {name} | {text} |" for name, text in rows], ""]
@@ -220,9 +304,25 @@ def leaderboard_text(rows: Sequence[dict[str, Any]]) -> str:
         "| " + " | ".join(_HEADERS.values()) + " |",
         "|" + "---|" * len(_HEADERS),
     ]
-    for row in rows:
-        cells = [_cell(key, row.get(key)) for key in _HEADERS]
-        lines.append("| " + " | ".join(cells) + " |")
+    is_generative = [row["task"] == "generation" for row in rows]
+    for row, is_one in zip(rows, is_generative, strict=True):
+        if not is_one:
+            lines.append("| " + " | ".join(_cell(key, row.get(key)) for key in _HEADERS) + " |")
+    if not any(is_generative):
+        return "\n".join([*lines, ""])
+    lines += [
+        "",
+        "## Models of data",
+        "",
+        "NLL by importance sampling, ELBO and NLL by Monte Carlo under the prior in nats per example of the test set",
+        "(of a conditional model: of what is predicted), AUROC of the negative ELBO as a detector of unknown inputs.",
+        "",
+        "| " + " | ".join(_GENERATIVE_HEADERS.values()) + " |",
+        "|" + "---|" * len(_GENERATIVE_HEADERS),
+    ]
+    for row, is_one in zip(rows, is_generative, strict=True):
+        if is_one:
+            lines.append("| " + " | ".join(_cell(key, row.get(key)) for key in _GENERATIVE_HEADERS) + " |")
     return "\n".join([*lines, ""])
 
 

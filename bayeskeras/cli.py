@@ -88,6 +88,11 @@ def predict(
 
     _check_folder_of(plot)
     model = zoo.load(preset)
+    if hasattr(model, "latent_dim"):
+        raise ValueError(
+            f"predict: expected a preset that classifies, received: the generative model {preset!r}; "
+            f"`bayeskeras generate {preset}` draws from it"
+        )
     if isinstance(model, LanguageModel):
         raise ValueError(
             f"predict: expected a preset that classifies, received: the language model {preset!r}"
@@ -116,6 +121,45 @@ def predict(
         pictures = {} if is_text else {"images": x}
         distribution.plot(**pictures, class_names=names).savefig(plot, dpi=120, bbox_inches="tight")
         typer.echo(f"wrote {plot}")
+
+
+@app.command()
+def generate(
+    preset: Annotated[
+        str, typer.Argument(help="A pretrained model of images (`bayeskeras list`) or a preset folder.")
+    ],
+    count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 25,
+    out: Annotated[Path, typer.Option(help="Where the picture is written.")] = Path("grid.png"),
+    seed: _Seed = 0,
+    label: Annotated[
+        list[int] | None,
+        typer.Option(help="Class of the images, for a model that takes labels; may be given several times."),
+    ] = None,
+    draw: Annotated[
+        bool, typer.Option(help="Draw pixels from the likelihood; else its means are shown.")
+    ] = False,
+) -> None:
+    """Draw new images from a generative model, and write them in a grid.
+
+    Examples: `bayeskeras generate vae_mnist --count 25 --out grid.png`
+
+    `bayeskeras generate cvae_mnist_labels --label 3 --label 7`
+    """
+    from bayeskeras import plotting, zoo
+    from bayeskeras.generative import VAE, ConditionalVAE, Labels
+
+    _check_folder_of(out)
+    model = zoo.load(preset)
+    if isinstance(model, VAE) and label is None:
+        images = model.generate(count, seed, draw)
+    elif isinstance(model, ConditionalVAE) and isinstance(model.condition, Labels):
+        labels = label or [*range(model.condition.num_classes)]
+        images = model.generate([labels[index % len(labels)] for index in range(count)], seed, draw)
+    else:
+        kind = f"{type(model).__name__} {preset!r}" + (" with --label" if isinstance(model, VAE) else "")
+        raise ValueError(f"generate: expected a preset of a VAE, or one that takes labels, received: {kind}")
+    plotting.sample_grid(images).savefig(out, dpi=120, bbox_inches="tight")
+    typer.echo(f"wrote {out}")
 
 
 @app.command()

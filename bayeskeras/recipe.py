@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from bayeskeras import datasets, models, posteriors, priors
+from bayeskeras.generative import from_table as generative
 from bayeskeras.models import preset_folder, stored_weights
 from bayeskeras.models.seeds import hashed_seed
 from bayeskeras.priors.prior import is_number
@@ -28,6 +29,9 @@ _ARCHITECTURES: dict[str, Any] = {
         models.TimeSeriesCNN,
     )
 }
+
+#: What stands for the posterior of models whose uncertainty is in latent variables.
+LATENT = "latent"
 
 _TRAINING: dict[str, Any] = {
     "train_split": "train",
@@ -79,15 +83,15 @@ class Recipe:
         text: the file as it is.
         name: name of the preset.
         folder: folder of the file.
-        architecture: `[model] architecture`, a name in `bayeskeras.models`.
+        architecture: `[model] architecture`, a name in `bayeskeras.models` or `bayeskeras.generative`.
         start_from: `[model] start_from`, a preset whose weights the training starts from (and which a
             `"warm_start"` prior is centred at): a folder beside that of the recipe, or a built-in name.
         arguments: `[model]`, the other entries: arguments of the architecture.
         vocabulary: `[vocabulary]`, for texts: arguments of `bayeskeras.models.Vocabulary.from_texts`, which reads the
             training texts; `None` without that section.
-        posterior: `[posterior]`: `family` and arguments of its class in `bayeskeras.posteriors`; a `prior`
-            is a name of `bayeskeras.priors.get`, or a table of `family` and arguments of its class; the `member` of
-            a `deep_ensemble` is such a table of another posterior.
+        posterior: `[posterior]`, which generative models have not: `family` and arguments of its class in
+            `bayeskeras.posteriors`; a `prior` is a name of `bayeskeras.priors.get`, or a table of `family` and
+            arguments of its class; the `member` of a `deep_ensemble` is such a table of another posterior.
         dataset: `[data] name`, a name of `bayeskeras.datasets`.
         unknown: `[data] unknown`, a data set of unknown inputs for the scores, or `None`.
         training: `[training]`: `train_split`, `epochs`, `batch_size`, `optimizer` (`"adam"`, or
@@ -134,7 +138,8 @@ class Recipe:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"recipe {path.name}: expected TOML, received: {error}") from error
         model = dict(_section(table, "model"))
-        posterior = dict(_section(table, "posterior"))
+        is_generative = model.get("architecture") in generative.ARCHITECTURES
+        posterior = {"family": LATENT} if is_generative else dict(_section(table, "posterior"))
         data = _section(table, "data")
         training = _section(table, "training")
         unexpected = sorted(set(training) - set(_TRAINING))
@@ -161,9 +166,10 @@ class Recipe:
             datasets.info(name)
         architecture = model.pop("architecture", None)
         start_from = model.pop("start_from", None)
-        if architecture not in _ARCHITECTURES:
+        if architecture not in {*_ARCHITECTURES, *generative.ARCHITECTURES}:
             raise ValueError(
-                f"recipe {path.name}: expected [model] architecture of {sorted(_ARCHITECTURES)}, "
+                f"recipe {path.name}: expected [model] architecture of "
+                f"{sorted({*_ARCHITECTURES, *generative.ARCHITECTURES})}, "
                 f"received: architecture={architecture!r}"
             )
         return cls(
@@ -189,10 +195,17 @@ class Recipe:
             parts.append(self.vocabulary)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def build(self) -> models.BayesianModel:
+    @property
+    def is_generative(self) -> bool:
+        """Whether the model is one of data, with latent variables."""
+        return self.architecture in generative.ARCHITECTURES
+
+    def build(self) -> Any:
         """The untrained model, or ensemble of them; the seed of the recipe sets its initial weights."""
         keras.utils.set_random_seed(int(self.training["seed"]))
         arguments = dict(self.arguments)
+        if self.is_generative:
+            return generative.from_table(self.architecture, arguments, self.architecture.lower())
         if "input_shape" in arguments:
             arguments["input_shape"] = tuple(arguments["input_shape"])
         if self.vocabulary is not None and self.start_from is None:

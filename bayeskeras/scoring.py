@@ -19,6 +19,10 @@ from bayeskeras.recipe import Recipe
 #: Draws of the posterior predictive in cards and in the leaderboard.
 NUM_SAMPLES = 50
 
+#: Latent samples of the log-likelihood of a model of data (as Burda et al. 2016), and of one given a condition.
+LATENT_SAMPLES = 5000
+CONDITIONAL_SAMPLES = 100
+
 
 def full_precision_scores(model: BayesianModel | Ensemble, recipe: Recipe) -> dict[str, Any]:
     """Accuracy and NLL of the posterior predictive, for weights that are about to be rounded.
@@ -27,6 +31,8 @@ def full_precision_scores(model: BayesianModel | Ensemble, recipe: Recipe) -> di
         model: with weights in full precision.
         recipe: of the preset.
     """
+    if recipe.is_generative:
+        return generative_scores(model, recipe, seed=0, unknown=False)
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
     if isinstance(model, LanguageModel):
         draws = 1 if model.is_map else NUM_SAMPLES
@@ -54,6 +60,8 @@ def score(
         num_samples: number T of networks.
         seed: of the draws.
     """
+    if recipe.is_generative:
+        return generative_scores(model, recipe, seed)
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
     if isinstance(model, LanguageModel):
         draws = 1 if model.is_map else num_samples
@@ -81,6 +89,33 @@ def score(
             scores["unknown_detection"]["mutual_information"] = metrics.unknown_detection(
                 distribution.mutual_information(), unknown.mutual_information()
             )
+    return scores
+
+
+def generative_scores(model: Any, recipe: Recipe, seed: int = 0, unknown: bool = True) -> dict[str, Any]:
+    """The scores of a model of data: its likelihood by importance sampling, and its bound.
+
+    Args:
+        model: the preset, or the model before its weights are rounded.
+        recipe: which names its data set and unknown inputs.
+        seed: of pixels and latent samples.
+        unknown: whether to score the negative ELBO as a detector of unknown inputs, if the recipe names some.
+    """
+    x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
+    x, condition = model.read(x, y)
+    samples = CONDITIONAL_SAMPLES if model.condition_inputs else LATENT_SAMPLES
+    given = (x, condition) if model.condition_inputs else (x,)
+    scores = {
+        "num_samples": samples,
+        "seed": seed,
+        "examples": len(x),
+        **model.evaluate_distribution(*given, num_samples=samples, seed=seed),
+    }
+    unknown_x = _unknown_inputs(recipe) if unknown and not model.condition_inputs else None
+    if unknown_x is not None:
+        known, strange = (model.anomaly_score(inputs, seed=seed) for inputs in (x, unknown_x))
+        scores["unknown"] = recipe.unknown
+        scores["unknown_detection"] = {"elbo": metrics.unknown_detection(known, strange)}
     return scores
 
 

@@ -17,6 +17,7 @@ from bayeskeras._version import __version__
 from bayeskeras.callbacks import KLWarmUp, Resumable
 from bayeskeras.card import card_text
 from bayeskeras.device import device_name
+from bayeskeras.generative.completion import train_baseline
 from bayeskeras.models import BayesianModel, preset_folder
 from bayeskeras.models.ensemble import Ensemble
 from bayeskeras.models.preset_folder import write_text
@@ -28,6 +29,9 @@ RECIPE = "recipe.toml"
 METRICS = "metrics.json"
 CARD = "README.md"
 
+#: Scores of a row of `list`, where a preset has them.
+SCORES = ("accuracy", "nll", "brier", "ece", "rmse", "perplexity", "elbo", "active_units", "nll_monte_carlo")
+
 
 def list(folder: str | Path | None = None) -> builtins.list[dict[str, Any]]:
     """The presets that come with the library.
@@ -38,8 +42,9 @@ def list(folder: str | Path | None = None) -> builtins.list[dict[str, Any]]:
     Returns:
         A dictionary for each preset, sorted by name: `name`, `task`, `architecture`, `dataset`, `posterior`,
         `parameters` (number of trainable ones), `num_samples`, `accuracy`, `nll` (nats), `brier`, `ece` (of a
-        language model `nll` per token and `perplexity`), and where unknown inputs were scored `unknown` (their data
-        set) and `auroc` (of the entropy).
+        language model `nll` per token and `perplexity`; of a generative model `nll`, `elbo`, `active_units`), and
+        where unknown inputs were scored `unknown` (their data set) and `auroc` (of the entropy; of a generative
+        model of the negative ELBO).
 
     Example:
         ```python
@@ -56,14 +61,15 @@ def list(folder: str | Path | None = None) -> builtins.list[dict[str, Any]]:
     return [_row(path) for path in folders if (path / METRICS).is_file()]
 
 
-def load(preset: str | Path) -> BayesianModel | Ensemble:
+def load(preset: str | Path) -> Any:
     """Load a preset; needs no network.
 
     Args:
         preset: a built-in name or a folder.
 
     Returns:
-        The trained `BayesianModel`, or the `DeepEnsemble` of a preset of that posterior; not compiled.
+        The trained `BayesianModel`, the `DeepEnsemble` of a preset of that posterior, or the model of
+        `bayeskeras.generative`; not compiled.
 
     Raises:
         ValueError: if the preset is unknown (names the nearest ones), or its files are damaged.
@@ -80,9 +86,7 @@ def load(preset: str | Path) -> BayesianModel | Ensemble:
     return preset_folder.load(preset)
 
 
-def train(
-    recipe: str | Path, folder: str | Path | None = None, verbose: int | str = "auto"
-) -> BayesianModel | Ensemble:
+def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | str = "auto") -> Any:
     """Make a preset from its recipe: train, save, evaluate on the test set, write the card.
 
     A recipe with `train_split = "train_without_validation"` is evaluated on the validation split, and not on
@@ -122,15 +126,19 @@ def train(
     x, y = model.read(x, y)
     model.compile(
         optimizer=content.optimizer(len(x)),
-        metrics=["accuracy"] if model.likelihood.is_classification else None,
+        metrics=["accuracy"] if model.likelihood.is_classification and not content.is_generative else None,
     )
+    prior = content.arguments.get("prior")
+    if isinstance(prior, dict) and "epochs" in prior:
+        train_baseline(model, x, int(prior["epochs"]), verbose=verbose)
     checkpoints = folder / ".training"
     fit = _fit_ensemble if isinstance(model, Ensemble) else _fit
     last_epoch, seconds = fit(model, content, x, y, checkpoints, verbose)
-    model.num_train_examples = len(x)
-    model.kl_weight = float(content.training["kl_weight"])
-    if model.sparsity():
-        model.prune()
+    if not content.is_generative:
+        model.num_train_examples = len(x)
+        model.kl_weight = float(content.training["kl_weight"])
+        if model.sparsity():
+            model.prune()
     rounded = content.training["dtype"] != "float32"
     full_precision = {"float32": full_precision_scores(model, content)} if rounded else {}
     model.save_to_preset(folder, dtype=content.training["dtype"])
@@ -297,7 +305,7 @@ def _write_metrics(folder: Path, record: dict[str, Any]) -> None:
     record["weights_bytes"] = (folder / preset_folder.WEIGHTS).stat().st_size
     record["weights_sha256"] = config["weights"]["sha256"]
     for kind in ("rates", "sparsity"):
-        report: dict[str, float] = getattr(model, kind)()
+        report: dict[str, float] = getattr(model, kind)() if hasattr(model, kind) else {}
         if report:
             record[kind] = report
     write_text(folder / METRICS, json.dumps(record, indent=1) + "\n")
@@ -329,21 +337,16 @@ def _row(folder: Path) -> dict[str, Any]:
     test = record[recipe.evaluation_split]
     row = {
         "name": folder.name,
-        "task": datasets.info(recipe.dataset).task,
+        "task": "generation" if recipe.is_generative else datasets.info(recipe.dataset).task,
         "architecture": recipe.architecture,
         "dataset": recipe.dataset,
         "posterior": recipe.posterior["family"],
         "parameters": record["parameters"],
         "num_samples": test["num_samples"],
     }
-    row.update(
-        {
-            name: test[name]
-            for name in ("accuracy", "nll", "brier", "ece", "rmse", "perplexity")
-            if name in test
-        }
-    )
+    row.update({name: test[name] for name in SCORES if name in test})
     if "unknown" in test:
         row["unknown"] = test["unknown"]
-        row["auroc"] = test["unknown_detection"]["entropy"]["auroc"]
+        detection = test["unknown_detection"]
+        row["auroc"] = detection["elbo" if recipe.is_generative else "entropy"]["auroc"]
     return row

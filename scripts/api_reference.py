@@ -11,6 +11,7 @@ import bayeskeras as bk
 ROOMS = (
     "zoo",
     "models",
+    "generative",
     "posteriors",
     "layers",
     "priors",

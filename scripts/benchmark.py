@@ -1,11 +1,11 @@
 """Speed of a variational LeNet and LSTM beside plain Keras and tensorflow-probability, as ratios of one run.
 
-    python scripts/benchmark.py [--quick] [--memory] [--rounds 7] [--steps 60] [--draws 50]
+    python scripts/benchmark.py [--quick] [--only training prediction recurrent generative memory] [--rounds 7]
 
 All competitors run in turn, several rounds, in one process; a ratio is the median over rounds of the ratio
 within a round, so that what else the machine does falls on both sides. Results go to results/benchmark.json
-and, without --quick, into docs/benchmarks.md. `tfp.layers` are Keras 2 layers: they run under tf_keras, on the
-TensorFlow backend only.
+and, without --quick, into docs/benchmarks.md, part by part; the rows of other parts stay as they are. `tfp.layers`
+are Keras 2 layers: they run under tf_keras, on the TensorFlow backend only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+from benchmark_generative import generative
 from benchmark_recurrent import recurrent
 from racing import BATCH, Row, batches_of, race, ratio
 
@@ -247,13 +248,13 @@ def last_layer_dropout(rounds: int, draws: int) -> list[Row]:
 
 
 def memory() -> list[Row]:
-    """Peak memory of `keep_samples=False`, 10,000 images, T = 10 and T = 1000, in processes of their own.
+    """Peak memory of `keep_samples=False`, 2,000 images, T = 10 and T = 1000, in processes of their own.
 
     Read from /proc (Linux): the peak of `getrusage` starts at that of the process that made this one.
     """
     code = (
         "import pathlib, numpy as np, bayeskeras as bk\n"
-        "x = np.random.default_rng(0).random((10000, 28, 28, 1), dtype=np.float32)\n"
+        "x = np.random.default_rng(0).random((2000, 28, 28, 1), dtype=np.float32)\n"
         "model = bk.models.LeNet()\n"
         "model.predict_distribution(x, num_samples={draws}, seed=0, keep_samples=False, verbose=0)\n"
         "status = pathlib.Path('/proc/self/status').read_text().splitlines()\n"
@@ -265,30 +266,49 @@ def memory() -> list[Row]:
             [sys.executable, "-c", code.format(draws=draws)], capture_output=True, text=True, check=True
         )
         rows.append(
-            (f"peak memory, keep_samples=False, 10,000 images, T = {draws}, MiB", float(done.stdout), 0.0)
+            (f"peak memory, keep_samples=False, 2,000 images, T = {draws}, MiB", float(done.stdout), 0.0)
         )
     return rows
 
 
 def write_page(result: dict[str, Any]) -> None:
     """docs/benchmarks.md, from results/benchmark.json."""
+    machines = sorted({part["machine"] for part in result["parts"].values()})
     lines = [
         "# Benchmarks",
         "",
-        f"Made by `{result['command']}`; do not edit. One LeNet (20c5-50c5-500-10), batch 128, and one",
-        "LSTM (128 units, 64 features, length 50), all",
-        f"in one run on {result['machine']} with the {result['backend']} backend. Ratios are medians over rounds;",
+        "Made by `python scripts/benchmark.py`; do not edit. One LeNet (20c5-50c5-500-10), one LSTM (128 units, 64",
+        "features, length 50) and one VAE (784-200-200-50), batch 128, each part in one run on",
+        f"{' and '.join(machines)} with the {result['backend']} backend. Ratios are medians over rounds;",
         "read them, not the absolute speeds, which depend on the machine. All train on the same tf.data pipeline,",
         "without its autotune thread, for which TensorFlow 2.21 may wait at the end of an epoch.",
         "",
         "| ratio | measured | goal |",
         "|---|---|---|",
     ]
-    for name, value, goal in result["ratios"]:
-        lines.append(f"| {name} | {value:.2f} | {goal or ''} |")
+    for part in result["parts"].values():
+        for name, value, goal in part["ratios"]:
+            lines.append(f"| {name} | {value:.2f} | {goal or ''} |")
     lines += ["", "| what | examples (x draws) per second |", "|---|---|"]
-    lines += [f"| {name} | {value:,.0f} |" for name, value in result["speeds"].items()]
+    for part in result["parts"].values():
+        lines += [f"| {name} | {value:,.0f} |" for name, value in part["speeds"].items()]
     (ROOT / "docs" / "benchmarks.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def parts(rounds: int, steps: int, draws: int) -> dict[str, Callable[[], tuple[dict[str, float], list[Row]]]]:
+    """What is measured, by name: speeds and rows of each."""
+
+    def predictions() -> tuple[dict[str, float], list[Row]]:
+        speeds, rows = prediction(rounds, draws)
+        return speeds, rows + last_layer_dropout(rounds, 100)
+
+    return {
+        "training": lambda: training(rounds, steps),
+        "prediction": predictions,
+        "recurrent": lambda: recurrent(rounds, steps, draws),
+        "generative": lambda: generative(rounds, steps),
+        "memory": lambda: ({}, memory()),
+    }
 
 
 def main() -> None:
@@ -298,7 +318,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="few rounds, under two minutes; no page is written"
     )
-    parser.add_argument("--memory", action="store_true", help="measure peak memory too (several minutes)")
+    parser.add_argument("--only", nargs="+", choices=list(parts(0, 0, 0)), help="these parts; default: all")
     parser.add_argument("--rounds", type=int, default=7, help="rounds of each race")
     parser.add_argument("--steps", type=int, default=60, help="training steps of a round")
     parser.add_argument("--draws", type=int, default=DRAWS, help="draws T of a predictive distribution")
@@ -306,31 +326,44 @@ def main() -> None:
     rounds, steps, draws = arguments.rounds, arguments.steps, arguments.draws
     if arguments.quick:
         rounds, steps, draws = 2, 10, 10
-    keras.utils.set_random_seed(0)
-    speeds, rows = training(rounds, steps)
-    more_speeds, more_rows = prediction(rounds, draws)
-    rows += more_rows + last_layer_dropout(rounds, 100)
-    recurrent_speeds, recurrent_rows = recurrent(rounds, steps, draws)
-    rows += recurrent_rows
-    if arguments.memory:
-        rows += memory()
-    for name, value, goal in rows:
-        print(f"{name:70s} {value:8.2f}   goal {goal or '-'}")
-    result = {
-        "backend": keras.backend.backend(),
+    for name, measure in parts(rounds, steps, draws).items():
+        if name in (arguments.only or parts(0, 0, 0)):
+            keras.utils.set_random_seed(0)
+            speeds, rows = measure()
+            for label, value, goal in rows:
+                print(f"{label:70s} {value:8.2f}   goal {goal or '-'}", flush=True)
+            if not arguments.quick:
+                keep(name, speeds, rows)
+
+
+def keep(name: str, speeds: dict[str, float], rows: list[Row]) -> None:
+    """Write a part into results/benchmark.json, and the page.
+
+    Args:
+        name: of the part.
+        speeds: examples a second by name.
+        rows: ratios.
+    """
+    place = ROOT / "results" / "benchmark.json"
+    found: dict[str, Any] = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
+    backend = keras.backend.backend()
+    if found.get("backend") != backend:
+        found = {}
+    measured = found.get("parts", {})
+    measured[name] = {
         "keras": keras.__version__,
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
-        "command": " ".join(["python", "scripts/benchmark.py", *sys.argv[1:]]),
         "ratios": rows,
-        "speeds": {**speeds, **more_speeds, **recurrent_speeds},
+        "speeds": speeds,
     }
-    if not arguments.quick:
-        (ROOT / "results").mkdir(exist_ok=True)
-        (ROOT / "results" / "benchmark.json").write_text(
-            json.dumps(result, indent=1) + "\n", encoding="utf-8"
-        )
-        if result["backend"] == "tensorflow":
-            write_page(result)
+    place.parent.mkdir(exist_ok=True)
+    result = {
+        "backend": backend,
+        "parts": {part: measured[part] for part in parts(0, 0, 0) if part in measured},
+    }
+    place.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if backend == "tensorflow":
+        write_page(result)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,13 @@ _temporary_data_dir: str | None = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gives tensorflow-datasets a temporary folder, unless one was chosen; it is read on its import."""
+    """Gives tensorflow-datasets a temporary folder, unless one was chosen; it is read on its import.
+
+    With pytest-xdist every worker has its own, so that no two prepare a data set in the same place.
+    """
     global _temporary_data_dir
-    if "TFDS_DATA_DIR" not in os.environ:
+    is_controller = bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+    if "TFDS_DATA_DIR" not in os.environ and not is_controller:
         _temporary_data_dir = tempfile.mkdtemp(prefix="bayeskeras-tfds-")
         os.environ["TFDS_DATA_DIR"] = _temporary_data_dir
 

@@ -13,7 +13,7 @@ Columns = dict[str, np.ndarray]
 """Columns of a table of examples: name of the feature to an array with one row per example."""
 
 Examples = tuple[np.ndarray, Any]
-"""Inputs, and the array of their labels or targets; `None` for texts of language models."""
+"""Inputs, and the array of their labels or targets; `None` for data without any."""
 
 Reader = Callable[[Sequence[Path]], Columns]
 """Turns the files of one part of a data set into columns."""
@@ -25,9 +25,9 @@ class DatasetInfo:
 
     Args:
         name: the name that `load` takes.
-        task: `"classification"`, `"regression"` or `"language_modelling"`.
+        task: `"classification"`, `"regression"`, `"language_modelling"` or `"reconstruction"` (data without labels).
         description: one sentence, with the unit of the target of a regression.
-        input_kind: `"image"`, `"table"`, `"text"` or `"series"`.
+        input_kind: `"image"`, `"table"`, `"text"`, `"series"` or `"field"`.
         input_shape: shape of one input, without the batch axis; `()` for a text.
         num_classes: number of classes, `None` where there are none.
         class_names: name of each class in the order of the labels, empty where there are none.

@@ -49,6 +49,8 @@ def load(
     **Time series** (`timeseries/...`, `leak`) have the splits of images; `timeseries/ecg5000` has no `"test"`.
     `leak` is simulated on the spot, see `bayeskeras.datasets.leak`.
 
+    **Fields** (`cylinder_wake`, velocities of a flow) have the splits of images, in the order of time, and no labels.
+
     Data sets other than `digits` and `leak` are looked for in this order: prepared in the data directory of
     tensorflow-datasets; as raw files in the folder named by the environment variable `BAYESKERAS_RAW_DATA`,
     from which they are prepared once; on the network, from where tensorflow-datasets downloads and prepares
@@ -69,7 +71,7 @@ def load(
         1], `y` int64 (N,), class numbers from 0. Tables: `x` float32 (N, D) and `y` float32 (N, 1), both in
         the original units (not standardised), in the published order of the rows. Sentences: `x` strings (N,), `y`
         int64 (N,). Texts for language models: `x` strings (1,), `y` None. Time series: `x` float32 (N, length,
-        channels), `y` int64 (N,).
+        channels), `y` int64 (N,). Fields: `x` float32 (N, height, width, channels), `y` None.
 
     Raises:
         ImportError: tensorflow-datasets is needed and not installed; the message says how to install it.

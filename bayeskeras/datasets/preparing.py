@@ -132,6 +132,10 @@ def prepare(description: Description, part: str, data_dir: str | None) -> Path:
     if raw_folder is not None and _is_usable(description, source, raw_folder, part):
         _prepare(builder, raw_folder)
         return folder
+    if not source.download:
+        raise _not_here(
+            description, source, part, folder, "this data set is not on it in a form that can be read"
+        )
     address = source.download[part].paths[0]
     problem = _connection_error(address)
     if problem is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from bayeskeras.datasets import images, leak, series, tables, texts
+from bayeskeras.datasets import flow, images, leak, series, tables, texts
 from bayeskeras.datasets.description import DatasetInfo, Description
 
 DESCRIPTIONS: dict[str, Description] = {
@@ -15,6 +15,7 @@ DESCRIPTIONS: dict[str, Description] = {
         *texts.DESCRIPTIONS,
         *series.DESCRIPTIONS,
         leak.LEAK,
+        *flow.DESCRIPTIONS,
     )
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bayeskeras.likelihoods.bernoulli import Bernoulli
 from bayeskeras.likelihoods.categorical import Categorical
+from bayeskeras.likelihoods.discretized_logistic import DiscretizedLogistic
 from bayeskeras.likelihoods.likelihood import Likelihood
 from bayeskeras.likelihoods.normal import Normal
 from bayeskeras.likelihoods.poisson import Poisson
@@ -18,6 +19,7 @@ _BY_NAME: dict[str, type[Likelihood]] = {
     "normal": Normal,
     "poisson": Poisson,
     "student_t": StudentT,
+    "discretized_logistic": DiscretizedLogistic,
 }
 
 
@@ -25,9 +27,9 @@ def get(identifier: str | dict[str, Any] | Likelihood) -> Likelihood:
     """The likelihood that `identifier` stands for.
 
     Args:
-        identifier: one of the names `"categorical"`, `"bernoulli"`, `"normal"`, `"poisson"`, `"student_t"` (a
-            new instance with its defaults), a `Likelihood` (returned as it is), or a configuration made by
-            `keras.saving.serialize_keras_object`.
+        identifier: one of the names `"categorical"`, `"bernoulli"`, `"normal"`, `"poisson"`, `"student_t"`,
+            `"discretized_logistic"` (a new instance with its defaults), a `Likelihood` (returned as it is), or a
+            configuration made by `keras.saving.serialize_keras_object`.
 
     Returns:
         A `Likelihood`.

@@ -15,22 +15,25 @@ from bayeskeras.precision import at_least_float32
 #: Smallest scale of a head that predicts it, in units of the labels: it bounds the density.
 SCALE_FLOOR = 1e-3
 
+#: Scales that are weights of the likelihood.
+_LEARNED = ("learned", "learned_shared", "learned_each")
+
 
 class LocationScale(Likelihood):
     """Base class of likelihoods `y = location + scale * noise`.
 
     Args:
-        scale: `"learned"`, `"predicted"` or a positive float (see `Normal`).
+        scale: `"learned"`, `"learned_shared"`, `"learned_each"`, `"predicted"` or a positive float (see `Normal`).
         initial_scale: starting value of a learned scale, in units of the labels.
         argument: name of the scale in messages and of its weight (`log_<argument>`).
     """
 
     def __init__(self, scale: str | float, initial_scale: float, argument: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if scale not in ("learned", "predicted") and not _is_positive(scale):
+        if scale not in (*_LEARNED, "predicted") and not _is_positive(scale):
             raise ValueError(
-                f'{type(self).__name__}: expected {argument}="learned", "predicted" or a positive number, '
-                f"received: {argument}={scale!r}"
+                f'{type(self).__name__}: expected {argument}="learned", "learned_shared", "learned_each", '
+                f'"predicted" or a positive number, received: {argument}={scale!r}'
             )
         if not _is_positive(initial_scale):
             raise ValueError(
@@ -42,16 +45,17 @@ class LocationScale(Likelihood):
         self._argument = argument
 
     def build(self, output_shape: Shape) -> None:
-        """Make the learned scale: one per output (last axis), shared by all inputs and positions."""
+        """Make the learned scale: one per output (last axis), one in all, or one for each entry of a label."""
         shape = self.mean_shape(tuple(output_shape))
-        if self._scale == "learned":
-            if len(shape) > 1 and shape[-1] is None:
+        if self._scale in _LEARNED:
+            axes = {"learned": shape[1:][-1:], "learned_shared": (), "learned_each": shape[1:]}[self._scale]
+            if None in axes:
                 raise ValueError(
-                    f"{type(self).__name__} {self.name!r}: expected a known size of the last axis, "
+                    f"{type(self).__name__} {self.name!r}: expected known sizes of the axes that have a scale each, "
                     f"received: output_shape={tuple(output_shape)}"
                 )
             self._log_scale = self.add_weight(
-                shape=shape[-1:] if len(shape) > 1 else (1,),
+                shape=axes or (1,),
                 initializer=keras.initializers.Constant(math.log(self._initial_scale)),
                 dtype="float32",
                 autocast=False,
@@ -83,14 +87,15 @@ class LocationScale(Likelihood):
             location, raw = ops.split(outputs, 2, axis=-1)
             return location, ops.softplus(raw) + SCALE_FLOOR
         rank = len(outputs.shape)
-        if self._scale == "learned":
+        if self._scale in _LEARNED:
             if not self.built:
                 raise ValueError(
                     f"{type(self).__name__} {self.name!r}: expected build(output_shape) before use, "
                     "received: built=False"
                 )
             scale = ops.cast(ops.exp(self._log_scale.value), outputs.dtype)
-            return outputs, ops.reshape(scale, (1,) * (rank - 1) + (-1,))
+            axes = tuple(scale.shape)
+            return outputs, ops.reshape(scale, (1,) * (rank - len(axes)) + axes)
         return outputs, ops.full((1,) * rank, self._scale, dtype=outputs.dtype)
 
     def mean(self, outputs: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ class Normal(LocationScale):
         stddev: where the noise comes from.
             `"learned"` (homoscedastic): one trainable stddev per output (last axis), shared by all inputs and
             positions; the weight is its logarithm, `log_stddev`.
+            `"learned_shared"`: one for everything. `"learned_each"`: one for each entry of a label, of every pixel of
+            an image, say.
             `"predicted"` (heteroscedastic, Nix and Weigend 1994; Kendall and Gal 2017): the network has a
             mean-and-stddev head. Its last axis holds the D means, then D raw values r, and
             `stddev = softplus(r) + 0.001`.

@@ -26,8 +26,8 @@ class StudentT(LocationScale):
 
     Args:
         df: degrees of freedom, more than 2, so that mean and variance exist.
-        scale: `"learned"`, `"predicted"` or a positive float, as the `stddev` of `Normal`; the weight of a
-            learned scale is `log_scale`.
+        scale: `"learned"`, `"learned_shared"`, `"learned_each"`, `"predicted"` or a positive float, as the `stddev`
+            of `Normal`; the weight of a learned scale is `log_scale`.
         initial_scale: starting value of a learned scale, in units of the labels.
         **kwargs: of `keras.layers.Layer`.
 

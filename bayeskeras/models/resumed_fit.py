@@ -73,23 +73,23 @@ def resumed_fit(
             keras.utils.set_random_seed(chosen)
             if hasattr(network, "read"):
                 given["x"], given["y"] = network.read(given.get("x"), given.get("y"))
-            given = shuffled_anew(given, chosen)
+            given = shuffled_anew(given, chosen, needs_labels=not hasattr(network, "latent_dim"))
             logs = network.fit(**given, epochs=epochs, initial_epoch=start, callbacks=own).history
     return logs if checkpoints is None else checkpoints.history
 
 
-def shuffled_anew(given: dict[str, Any], seed: int) -> dict[str, Any]:
+def shuffled_anew(given: dict[str, Any], seed: int, needs_labels: bool = True) -> dict[str, Any]:
     """Arguments of `fit` on TensorFlow with arrays that have another order in every epoch; others as they are.
 
     Args:
         given: arguments of `fit`.
         seed: of the orders.
+        needs_labels: whether a training without labels is a mistake, which Keras will tell.
     """
     parts = {name: given[name] for name in ("x", "y", "sample_weight") if given.get(name) is not None}
     is_plain = given.get("shuffle", True) is True and not given.get("validation_split")
-    is_epoch = (
-        is_plain and given.get("steps_per_epoch") is None and is_arrays(given.get("x")) and "y" in parts
-    )
+    is_complete = is_arrays(given.get("x")) and ("y" in parts or not needs_labels)
+    is_epoch = is_plain and given.get("steps_per_epoch") is None and is_complete
     if keras.backend.backend() != "tensorflow" or not is_epoch:
         return given
     if not all(hasattr(leaf, "__array__") for leaf in tree.flatten(parts)):
@@ -99,4 +99,5 @@ def shuffled_anew(given: dict[str, Any], seed: int) -> dict[str, Any]:
     others = {name: value for name, value in given.items() if name not in {*parts, "batch_size"}}
     if others.get("validation_batch_size") is None:
         others["validation_batch_size"] = batch_size
+    arrays.setdefault("y", None)
     return {**others, "x": Shuffled(**arrays, batch_size=batch_size, seed=seed)}

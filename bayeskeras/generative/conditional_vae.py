@@ -1,0 +1,306 @@
+"""ConditionalVAE: a variational autoencoder of data given a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from bayeskeras.generative.conditions import Condition
+from bayeskeras.generative.latent_estimates import LatentEstimates
+from bayeskeras.generative.networks import mlp_encoder
+from bayeskeras.generative.reading import read_condition
+from bayeskeras.generative.vae import ready_made
+from bayeskeras.models.sizes import are_sizes
+from bayeskeras.predictive import PredictiveDistribution
+
+Array = np.ndarray
+Tensor = Any
+
+_METHODS = ("importance", "monte_carlo")
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.generative")
+class ConditionalVAE(LatentEstimates):
+    """Variational autoencoder of data given a condition c: `p(x | c) = E_{z ~ p(z | c)} p(x | z, c)`.
+
+    Sohn, Lee and Yan (2015), "Learning structured output representation using deep conditional generative models".
+    Three networks: the recognition network `q(z | x, c)` (the encoder), the prior network `p(z | c)` and the decoder
+    `p(x | z, c)`. Encoder and decoder get the condition as their second input; one without a second input does not
+    see it. `fit` minimises `E_q[-log p(x | z, c)] + beta KL(q(z | x, c) || p(z | c))`, in nats per example.
+
+    Args:
+        encoder: as in `VAE`, with the inputs data and condition; or a name.
+        decoder: as in `VAE`, with the inputs latent vector and condition; or a name.
+        latent_dim: number D of latent variables.
+        likelihood: as in `VAE`.
+        prior: `"network"`: dense layers of the condition; a Keras model of the condition with outputs as those of an
+            encoder; or a prior that does not depend on the condition, as in `VAE`.
+        condition: what the condition is: `Labels(num_classes)`, `PartialImage(known)`, `Sensors(places)`, or the
+            shape of one array of numbers. May be left out if the networks are Keras models and take arrays.
+        input_shape: of one example; for networks that are given by name.
+        num_classes: of a `Categorical` likelihood; for a decoder that is given by name.
+        name: of the model.
+        **arguments: `objective`, `num_samples`, `beta`, `free_bits`, `kl_warm_up`, `binarize`, `image_input` of
+            `VAE`.
+
+    Raises:
+        ValueError: if an argument is wrong, no network sees the condition, or parts do not fit together.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+
+        x, y = bk.datasets.load("digits", "train")
+        cvae = bk.generative.ConditionalVAE(
+            input_shape=(28, 28, 1), latent_dim=8, condition=bk.generative.Labels(10)
+        )
+        cvae.compile(optimizer="adam")
+        cvae.fit(x, y, epochs=1, verbose=0)
+        cvae.generate([3, 3, 7], seed=0).shape  # (3, 28, 28, 1)
+        cvae.predict_distribution([3, 7], num_samples=20, seed=0).mean().shape  # (2, 28, 28, 1)
+        cvae.log_likelihood(x[:10], y[:10], num_samples=100, seed=0)  # (10,), in nats
+        ```
+    """
+
+    def __init__(
+        self,
+        encoder: Any = "mlp",
+        decoder: Any = "mlp",
+        latent_dim: int = 50,
+        likelihood: Any = "bernoulli",
+        prior: Any = "network",
+        *,
+        condition: Any = None,
+        input_shape: Sequence[int] | None = None,
+        num_classes: int | None = None,
+        name: str = "conditional_vae",
+        **arguments: Any,
+    ) -> None:
+        if isinstance(condition, dict):
+            condition = keras.saving.deserialize_keras_object(condition)
+        shape = condition.shape if isinstance(condition, Condition) else condition
+        if shape is not None and not (shape and are_sizes(tuple(shape))):
+            raise ValueError(
+                "ConditionalVAE: expected condition to be Labels, PartialImage, Sensors or a shape, "
+                f"received: condition={condition!r}"
+            )
+        by_name = [part for part in (encoder, decoder, prior) if part in ("mlp", "convolutional", "network")]
+        if by_name and shape is None:
+            raise ValueError(
+                f"ConditionalVAE: expected condition for networks that are given by name, received: {by_name}"
+            )
+        encoder, decoder, likelihood = ready_made(
+            encoder, decoder, latent_dim, likelihood, input_shape, num_classes, condition_shape=shape
+        )
+        if prior == "network":
+            prior = mlp_encoder(tuple(shape or ()), latent_dim, name="prior")
+        super().__init__(encoder, decoder, latent_dim, likelihood, prior, name=name, **arguments)
+        self.condition = condition
+        if not self.condition_inputs:
+            raise ValueError(
+                "ConditionalVAE: expected a network that sees the condition (a second input of encoder or decoder, "
+                "or a prior network), received: none"
+            )
+        seen = tuple(self.condition_inputs[0].shape[1:])
+        if shape is not None and tuple(shape) != seen:
+            raise ValueError(
+                f"ConditionalVAE: expected networks whose condition has the shape {tuple(shape)}, received: {seen}"
+            )
+
+    # What the condition is.
+
+    def condition_of(self, x: Array | None, condition: Any) -> Any:
+        """See `LatentVariableModel`."""
+        return self.condition.array(x, condition) if isinstance(self.condition, Condition) else condition
+
+    def prediction_weights(self) -> Tensor | None:
+        """See `LatentVariableModel`."""
+        predicted = self.condition.predicted() if isinstance(self.condition, Condition) else None
+        return None if predicted is None else ops.convert_to_tensor(predicted)
+
+    def decoder_outputs(self, z: Tensor, condition: Tensor | None = None, training: bool = False) -> Tensor:
+        """See `LatentVariableModel`; what the condition says of the data is filled in."""
+        outputs = super().decoder_outputs(z, condition, training)
+        if not isinstance(self.condition, Condition):
+            return outputs
+        return self.condition.complete(outputs, condition, self.likelihood)
+
+    # Estimates.
+
+    def encode(self, x: Any, condition: Any = None, batch_size: int | None = None) -> tuple[Array, Array]:
+        """Mean and standard deviation of the posterior `q(z | x, c)`, `(N, D)` each.
+
+        Args:
+            x: data `(N, ...)`, or an iterable of batches of data and condition.
+            condition: of each example; `None` where it is part of the data (a partly known image, sensors).
+            batch_size: examples of one compiled call.
+        """
+        return self._encoded(x, condition, batch_size)
+
+    def decode(self, z: Any, condition: Any, batch_size: int | None = None) -> Array:
+        """Mean of the data given latent vectors and a condition, `(N, ...)`.
+
+        Args:
+            z: latent vectors `(N, D)`.
+            condition: of each.
+            batch_size: vectors of one compiled call.
+        """
+        latents = self._checked_latents(z)
+        return self._means(latents, self._conditions(condition, len(latents)), batch_size)
+
+    def _conditions(self, condition: Any, count: int | None = None) -> Array:
+        given = read_condition(self, condition)
+        assert given is not None
+        if count is not None and len(given) != count:
+            raise ValueError(f"{type(self).__name__}: expected {count} conditions, received: {len(given)}")
+        return given
+
+    def predict(self, condition: Any, batch_size: int | None = None, **kwargs: Any) -> Array:
+        """Parameters of the likelihood at the mean of the prior `p(z | c)`, deterministic.
+
+        Args:
+            condition: `(N, ...)`.
+            batch_size: conditions of one compiled call.
+            **kwargs: `verbose`, which is not read, as in other models of Keras.
+        """
+        given = self._conditions(condition)
+        shape = (1, len(given), self.latent_dim)
+        own = given if self.prior.is_conditional else None
+        z = self._call("prior_draw", np.zeros(shape, np.float32), np.full(shape[:2], 0.5, np.float32), own)[0]
+        size = batch_size or 512
+        parts = [slice(start, start + size) for start in range(0, len(z), size)]
+        return np.concatenate([self._call("outputs", z[part], given[part]) for part in parts])
+
+    def generate(self, condition: Any, seed: int | None = None, draw: bool = False) -> Array:
+        """New data, one example for each condition.
+
+        Args:
+            condition: `(N, ...)`; repeat one to get several examples of it.
+            seed: the same seed gives the same data.
+            draw: whether to draw from the likelihood too; else its means are returned.
+
+        Returns:
+            Array `(N, ...)`.
+        """
+        given = self._conditions(condition)
+        seed = int(np.random.randint(2**31)) if seed is None else seed
+        return self._generated(self.prior_sample(len(given), given, seed), given, draw, seed)
+
+    def predict_distribution(
+        self,
+        condition: Any,
+        num_samples: int = 100,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        keep_samples: bool = True,
+        verbose: int | str = "auto",
+    ) -> PredictiveDistribution:
+        """Distribution over data given conditions: T latent vectors of the prior `p(z | c)`.
+
+        Draw t takes one noise vector for all conditions, so that the distribution of one does not depend on the
+        others.
+
+        Args:
+            condition: `(N, ...)`.
+            num_samples: number T of latent vectors.
+            batch_size: conditions of one compiled call.
+            seed: the same seed gives the same draws; `None` takes one from NumPy's global generator.
+            keep_samples: `False` keeps running moments only: memory does not grow with T.
+            verbose: 0 silent, 1 progress bar, `"auto"` a bar after three seconds.
+
+        Returns:
+            `PredictiveDistribution` over N conditions and T draws. Pixels that the condition gives are as they are.
+        """
+        return self._predictions(condition, num_samples, batch_size, seed, keep_samples, verbose)
+
+    def log_likelihood(
+        self,
+        x: Any,
+        condition: Any = None,
+        num_samples: int = 1000,
+        method: str = "importance",
+        batch_size: int | None = None,
+        seed: int | None = None,
+        verbose: int | str = "auto",
+    ) -> Array:
+        """Estimate of the conditional log-likelihood `log p(x | c)`, in nats, of the part of the data that is
+        predicted.
+
+        `"importance"`: `log 1/S sum_s p(x | z_s, c) p(z_s | c) / q(z_s | x, c)` with `z_s ~ q(z | x, c)`.
+        `"monte_carlo"`: `log 1/S sum_s p(x | z_s, c)` with `z_s ~ p(z | c)`, which needs many more samples. Both are
+        lower bounds in expectation that rise with S (Sohn et al. 2015, section 4.3).
+
+        Args:
+            x: data `(N, ...)`, or an iterable of batches of data and condition.
+            condition: of each example; `None` where it is part of the data.
+            num_samples: S.
+            method: `"importance"` or `"monte_carlo"`.
+            batch_size: examples of one compiled call.
+            seed: as in `predict_distribution`.
+            verbose: as in `predict_distribution`.
+
+        Returns:
+            Array `(N,)`.
+
+        Raises:
+            ValueError: if `method` is none of these.
+        """
+        if method not in _METHODS:
+            raise ValueError(f"log_likelihood: expected method of {_METHODS}, received: method={method!r}")
+        return self._log_likelihoods(x, condition, num_samples, method, batch_size, seed, verbose)
+
+    def elbo(
+        self,
+        x: Any,
+        condition: Any = None,
+        num_samples: int = 1,
+        batch_size: int | None = None,
+        seed: int | None = None,
+    ) -> Array:
+        """Evidence lower bound of each example, `E_q[log p(x | z, c)] - KL(q(z | x, c) || p(z | c))`, in nats.
+
+        Args:
+            x: data `(N, ...)`, or an iterable of batches of data and condition.
+            condition: of each example; `None` where it is part of the data.
+            num_samples: latent samples of the expectation.
+            batch_size: examples of one compiled call.
+            seed: as in `predict_distribution`.
+
+        Returns:
+            Array `(N,)`.
+        """
+        reconstruction, divergence = self._bounds(x, condition, num_samples, batch_size, seed)
+        return -(reconstruction + divergence)
+
+    def evaluate_distribution(
+        self,
+        x: Any,
+        condition: Any = None,
+        num_samples: int = 1000,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        verbose: int | str = "auto",
+    ) -> dict[str, float]:
+        """Mean scores of data given conditions, as `VAE.evaluate_distribution`, and `nll_monte_carlo`.
+
+        Args:
+            x: data `(N, ...)`.
+            condition: of each example; `None` where it is part of the data.
+            num_samples: of both estimates of the log-likelihood.
+            batch_size: examples of one compiled call.
+            seed: as in `predict_distribution`.
+            verbose: as in `predict_distribution`.
+        """
+        scores = self._scores(x, condition, num_samples, batch_size, seed, verbose)
+        monte_carlo = self.log_likelihood(x, condition, num_samples, "monte_carlo", batch_size, seed, verbose)
+        return {**scores, "nll_monte_carlo": float(-monte_carlo.mean())}
+
+    def arguments(self) -> dict[str, Any]:
+        """As of `LatentVariableModel`, and the condition."""
+        condition = self.condition
+        is_shape = condition is not None and not isinstance(condition, Condition)
+        return {**super().arguments(), "condition": list(condition) if is_shape else condition}

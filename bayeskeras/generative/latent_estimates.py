@@ -1,0 +1,398 @@
+"""What a trained latent variable model tells: latent vectors, draws, bounds and likelihoods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from scipy import special
+
+from bayeskeras.generative.active_units import THRESHOLD, count_active
+from bayeskeras.generative.latent_priors import standard_noise
+from bayeskeras.generative.latent_variable_model import LatentVariableModel
+from bayeskeras.generative.reading import batches, read_condition
+from bayeskeras.models.compiled import compiled
+from bayeskeras.models.examples import is_arrays
+from bayeskeras.models.progress import Progress
+from bayeskeras.models.sizes import is_size
+from bayeskeras.moments import Moments
+from bayeskeras.predictive import PredictiveDistribution
+
+Array = np.ndarray
+Tensor = Any
+
+#: Examples of one compiled call, where the user does not say.
+BATCH_SIZE = 512
+
+#: Numbers that the decoder puts out in one compiled call of an estimate with many samples: what fits into caches.
+NUMBERS = 2**22
+
+#: Streams of random numbers, so that those of one kind do not depend on those of another.
+_POSTERIOR, _PIXELS, _PRIOR, _LIKELIHOOD = range(4)
+
+
+class LatentEstimates(LatentVariableModel):
+    """A `LatentVariableModel` with its predictions and estimates; see `VAE` and `ConditionalVAE` for their use.
+
+    Random numbers are made by NumPy from the seed and the position of an example: results do not depend on the batch
+    size, and are the same on all backends up to rounding.
+    """
+
+    # Compiled functions.
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        if name not in self._functions:
+            self._functions[name] = compiled(getattr(self, f"_{name}"), self.variables)
+        return self._functions[name]
+
+    def _call(self, name: str, *arrays: Array | None) -> Any:
+        """The outputs of a compiled function, as NumPy arrays."""
+        tensors = [None if array is None else ops.convert_to_tensor(array) for array in arrays]
+        return keras.tree.map_structure(ops.convert_to_numpy, self._function(name)(*tensors))
+
+    def _posterior(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.posterior_parameters(x, condition)
+        return mean, ops.exp(0.5 * log_variance)
+
+    def _decoded(self, z: Tensor, condition: Tensor | None) -> dict[str, Tensor]:
+        return self.likelihood.parameters(self.decoder_outputs(z, condition))
+
+    def _outputs(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return self.decoder_outputs(z, condition)
+
+    def _prior_draw(self, noise: Tensor, choice: Tensor, condition: Tensor | None) -> Tensor:
+        state = self.prior.state(self.encoder, condition)
+        return self.prior.transform(noise, choice, state)
+
+    def _estimate(self, x: Tensor, condition: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
+        terms, _ = self.terms(x, condition, noise)
+        return {
+            "nll": terms.nll,
+            "kl": ops.sum(terms.divergence, axis=-1),
+            "log_weights": -terms.nll - terms.log_ratio(),
+        }
+
+    def _prior_estimate(self, x: Tensor, condition: Tensor, noise: Tensor, choice: Tensor) -> Tensor:
+        return self._negative_log_likelihood(x, condition, self._prior_draw(noise, choice, condition), False)
+
+    # Latent vectors.
+
+    def _encoded(self, x: Any, condition: Any, batch_size: int | None) -> tuple[Array, Array]:
+        parts = [self._call("posterior", *pair) for pair in batches(self, x, condition, _size(batch_size))]
+        mean, stddev = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return mean, stddev
+
+    def _means(self, z: Array, condition: Array | None, batch_size: int | None) -> Array:
+        """Means of the likelihood of latent vectors."""
+        size = _size(batch_size)
+        parts = []
+        for start in range(0, len(z), size):
+            part = slice(start, start + size)
+            parameters = self._call("decoded", z[part], None if condition is None else condition[part])
+            parts.append(self.likelihood.moments(parameters)[0].astype(np.float32))
+        return np.concatenate(parts)
+
+    def _predicted(self, x: Any, condition: Any, batch_size: int | None) -> Array:
+        """Outputs of the decoder at the posterior means."""
+        outputs = []
+        for pair in batches(self, x, condition, _size(batch_size)):
+            mean, _ = self._call("posterior", *pair)
+            outputs.append(self._call("outputs", mean, pair[1]))
+        return np.concatenate(outputs)
+
+    def _checked_latents(self, z: Any) -> Array:
+        array = np.asarray(
+            z if isinstance(z, np.ndarray | list | tuple) else ops.convert_to_numpy(z), np.float32
+        )
+        if (
+            array.ndim != 2
+            or array.shape[1] != self.latent_dim
+            or not len(array)
+            or not np.isfinite(array).all()
+        ):
+            raise ValueError(
+                f"{type(self).__name__}: expected finite latent vectors (N, {self.latent_dim}), "
+                f"received: an array of shape {array.shape}"
+            )
+        return array
+
+    def prior_sample(self, count: int, condition: Array | None = None, seed: int | None = None) -> Array:
+        """Latent vectors `(count, D)` from the prior.
+
+        Args:
+            count: number of vectors.
+            condition: `(count, ...)`, for a prior that depends on it.
+            seed: of the draws; default: random.
+        """
+        generator = np.random.default_rng([_checked_seed(self, seed), _PRIOR])
+        noise = standard_noise(generator, (1, count, self.latent_dim))
+        choice = generator.random((1, count), dtype=np.float32)
+        z: Array = self._call("prior_draw", noise, choice, condition if self.prior.is_conditional else None)[
+            0
+        ]
+        return z
+
+    def _generated(
+        self, z: Array, condition: Array | None, draw: bool, seed: int | None, batch_size: int | None = None
+    ) -> Array:
+        if not draw:
+            return self._means(z, condition, batch_size)
+        generator = np.random.default_rng([_checked_seed(self, seed), _LIKELIHOOD])
+        size = _size(batch_size)
+        parts = []
+        for start in range(0, len(z), size):
+            part = slice(start, start + size)
+            parameters = self._call("decoded", z[part], None if condition is None else condition[part])
+            parts.append(self.likelihood.draw(parameters, generator))
+        return np.concatenate(parts)
+
+    # Distributions.
+
+    def _distribution(
+        self,
+        draw: Callable[[slice, range], Array],
+        condition: Array | None,
+        count: int,
+        num_samples: int,
+        batch_size: int | None,
+        keep_samples: bool,
+        verbose: int | str,
+    ) -> PredictiveDistribution:
+        """The mixture over latent draws, several of them in one compiled call where they are small.
+
+        Args:
+            draw: latent vectors `(t, n, D)` of some examples, of the draws of these numbers.
+            condition: `(N, ...)` or `None`.
+            count: number N of examples.
+            num_samples: number T of draws.
+            batch_size: examples of one compiled call.
+            keep_samples: whether to keep the parameters of all draws.
+            verbose: of the progress bar.
+        """
+        size = min(_size(batch_size), count)
+        block = max(1, min(num_samples, NUMBERS // (self._width * size)))
+        progress = Progress(num_samples * count, verbose)
+        kept: list[Any] = []
+        for start in range(0, count, size):
+            part = slice(start, min(start + size, count))
+            given = None if condition is None else condition[part]
+            moments = Moments(self.likelihood)
+            parameters = []
+            for first in range(0, num_samples, block):
+                numbers = range(first, min(first + block, num_samples))
+                parameters.append(self._decoded_draws(draw(part, numbers), given))
+                if not keep_samples:
+                    moments.update_draws(parameters.pop())
+                progress.advance(len(numbers) * (part.stop - start))
+            kept.append(self._side_by_side(parameters, axis=0) if keep_samples else moments)
+        progress.close()
+        if not keep_samples:
+            return PredictiveDistribution.from_moments(self.likelihood, Moments.concatenate(kept))
+        return PredictiveDistribution(self.likelihood, self._side_by_side(kept, axis=1))
+
+    @property
+    def _width(self) -> int:
+        """Numbers that the decoder puts out for one example."""
+        return max(1, int(np.prod([size or 1 for size in self.decoder.output_shape[1:]])))
+
+    def _decoded_draws(self, z: Array, condition: Array | None) -> dict[str, Array]:
+        """Parameters of the likelihood of latent vectors `(t, n, D)`: `(t, n, ...)`, shared ones `(1, 1, ...)`."""
+        given = None if condition is None else np.tile(condition, (len(z), *(1,) * (condition.ndim - 1)))
+        found = self._call("decoded", z.reshape(-1, self.latent_dim), given)
+        rows = z.shape[0] * z.shape[1]
+        main = self.likelihood.parameter_names[0]
+        return {
+            name: value.reshape(*z.shape[:2], *value.shape[1:])
+            if len(value) == rows and (rows > 1 or name == main)
+            else value[None]
+            for name, value in found.items()
+        }
+
+    def _side_by_side(self, parts: list[dict[str, Array]], axis: int) -> dict[str, Array]:
+        """Parameters of blocks side by side; those that all draws and examples share once."""
+        main = self.likelihood.parameter_names[0]
+        joined = {}
+        for name in parts[0]:
+            arrays = [part[name] for part in parts]
+            is_shared = name != main and all(array.shape[:2] == (1, 1) for array in arrays)
+            joined[name] = arrays[0] if is_shared else np.concatenate(arrays, axis=axis)
+        return joined
+
+    def _reconstructions(
+        self,
+        x: Any,
+        condition: Any,
+        num_samples: int,
+        batch_size: int | None,
+        seed: int | None,
+        *options: Any,
+    ) -> PredictiveDistribution:
+        """The distribution of data under latent vectors of the posterior; draw t has one noise vector for all."""
+        self._check_count("num_samples", num_samples)
+        seed = _checked_seed(self, seed)
+        encoded = []
+        for part, given in batches(self, x, condition, _size(batch_size)):
+            encoded.append((*self._call("posterior", part, given), given))
+        mean, stddev = (np.concatenate([item[index] for item in encoded]) for index in (0, 1))
+        given = None if encoded[0][2] is None else np.concatenate([item[2] for item in encoded])
+
+        def draw(part: slice, numbers: range) -> Array:
+            noise = [
+                standard_noise(np.random.default_rng([seed, _POSTERIOR, index]), (1, self.latent_dim))
+                for index in numbers
+            ]
+            return mean[None, part] + stddev[None, part] * np.stack(noise)
+
+        return self._distribution(draw, given, len(mean), num_samples, batch_size, *options)
+
+    def _predictions(
+        self, condition: Any, num_samples: int, batch_size: int | None, seed: int | None, *options: Any
+    ) -> PredictiveDistribution:
+        """The distribution of data under latent vectors of the prior of a condition; see `_reconstructions`."""
+        self._check_count("num_samples", num_samples)
+        seed = _checked_seed(self, seed)
+        given = read_condition(self, condition)
+        assert given is not None
+
+        def draw(part: slice, numbers: range) -> Array:
+            generators = [np.random.default_rng([seed, _PRIOR, index]) for index in numbers]
+            noise = np.stack([standard_noise(generator, (1, self.latent_dim)) for generator in generators])
+            choice = np.array([[generator.random()] for generator in generators], np.float32)
+            shape = (len(numbers), part.stop - part.start)
+            return self._call(
+                "prior_draw",
+                np.ascontiguousarray(np.broadcast_to(noise, (*shape, self.latent_dim))),
+                np.ascontiguousarray(np.broadcast_to(choice, shape)),
+                given[part] if self.prior.is_conditional else None,
+            )
+
+        return self._distribution(draw, given, len(given), num_samples, batch_size, *options)
+
+    def _check_count(self, name: str, value: Any) -> None:
+        if not is_size(value):
+            raise ValueError(f"{type(self).__name__}: expected {name} >= 1, received: {name}={value!r}")
+
+    # Bounds and likelihoods.
+
+    def _binarized(self, x: Any, seed: int) -> Callable[[Array], Array]:
+        """A function that draws the pixels of batches, one after another, if the model has binary pixels."""
+        generator = np.random.default_rng([seed, _PIXELS])
+        if not self.binarize:
+            return lambda x: x
+        return lambda x: (generator.random(x.shape, dtype=np.float32) < x).astype(np.float32)
+
+    def _estimates(
+        self,
+        x: Any,
+        condition: Any,
+        num_samples: int,
+        batch_size: int | None,
+        seed: int | None,
+        reduce: Callable[[dict[str, Array], Any], Any],
+        verbose: int | str = 0,
+        method: str = "importance",
+    ) -> list[Any]:
+        """What is left of the terms of all examples, batch by batch.
+
+        Args:
+            x: data.
+            condition: of the data.
+            num_samples: latent samples of each example.
+            batch_size: examples of one compiled call.
+            seed: of pixels and latent samples.
+            reduce: puts the terms of a block of samples, `(S, B)`, to what earlier blocks gave (`None` at first).
+            verbose: of the progress bar.
+            method: `"importance"`: samples of the posterior; `"monte_carlo"`: of the prior of the condition.
+        """
+        self._check_count("num_samples", num_samples)
+        seed = _checked_seed(self, seed)
+        pixels = self._binarized(x, seed)
+        width = self._width
+        size = _size(batch_size, default=max(1, min(BATCH_SIZE, NUMBERS // width // min(num_samples, 128))))
+        block = max(1, min(num_samples, NUMBERS // width // size))
+        stream = {"importance": _POSTERIOR, "monte_carlo": _PRIOR}[method]
+        progress = Progress(len(x) if is_arrays(x) else None, verbose)
+        results, position = [], 0
+        for part, given in batches(self, x, condition, size):
+            part = pixels(part)
+            generators = [
+                np.random.default_rng([seed, stream, position + index]) for index in range(len(part))
+            ]
+            state: Any = None
+            for start in range(0, num_samples, block):
+                count = min(block, num_samples - start)
+                noise = np.stack([standard_noise(g, (count, self.latent_dim)) for g in generators], axis=1)
+                if method == "importance":
+                    terms = self._call("estimate", part, given, noise)
+                else:
+                    choice = np.stack([g.random(count, dtype=np.float32) for g in generators], axis=1)
+                    terms = {"nll": self._call("prior_estimate", part, given, noise, choice)}
+                state = reduce(terms, state)
+            results.append(state)
+            position += len(part)
+            progress.advance(len(part))
+        progress.close()
+        return results
+
+    def _log_likelihoods(self, x: Any, condition: Any, num_samples: int, method: str, *options: Any) -> Array:
+        """`log 1/S sum_s w_s` of each example."""
+        name = {"importance": "log_weights", "monte_carlo": "nll"}[method]
+        sign = 1.0 if method == "importance" else -1.0
+
+        def reduce(terms: dict[str, Array], before: Array | None) -> Array:
+            total = special.logsumexp(sign * terms[name].astype(np.float64), axis=0)
+            return total if before is None else np.logaddexp(before, total)
+
+        batch_size, seed, verbose = options
+        parts = self._estimates(x, condition, num_samples, batch_size, seed, reduce, verbose, method)
+        return np.concatenate(parts) - np.log(num_samples)
+
+    def _bounds(
+        self, x: Any, condition: Any, num_samples: int, batch_size: int | None, seed: int | None
+    ) -> tuple[Array, Array]:
+        """`E_q[-log p(x | z)]` and the divergence of each example."""
+
+        def reduce(terms: dict[str, Array], before: Any) -> Array:
+            count = terms["nll"].shape[0]
+            sums = np.stack([terms["nll"].sum(axis=0), count * terms["kl"]]).astype(np.float64)
+            return sums if before is None else before + sums
+
+        parts = self._estimates(x, condition, num_samples, batch_size, seed, reduce)
+        reconstruction, divergence = np.concatenate(parts, axis=1) / num_samples
+        return np.asarray(reconstruction), np.asarray(divergence)
+
+    def _scores(self, x: Any, condition: Any, num_samples: int, *options: Any) -> dict[str, float]:
+        """Mean scores over data."""
+        batch_size, seed, verbose = options
+        seed = _checked_seed(self, seed)
+        reconstruction, divergence = self._bounds(x, condition, 1, batch_size, seed)
+        nll = -self._log_likelihoods(x, condition, num_samples, "importance", batch_size, seed, verbose)
+        return {
+            "nll": float(nll.mean()),
+            "elbo": float(-(reconstruction + divergence).mean()),
+            "reconstruction": float(reconstruction.mean()),
+            "kl": float(divergence.mean()),
+            "active_units": count_active(self._encoded(x, condition, batch_size)[0], THRESHOLD),
+        }
+
+
+def _size(batch_size: Any, default: int = BATCH_SIZE) -> int:
+    if batch_size is None:
+        return default
+    if not is_size(batch_size):
+        raise ValueError(f"expected batch_size >= 1, received: batch_size={batch_size!r}")
+    return int(batch_size)
+
+
+def _checked_seed(model: Any, seed: Any) -> int:
+    """The seed, or a random one for `None`."""
+    if seed is None:
+        return int(np.random.randint(2**31))
+    if not is_size(seed, least=0):
+        raise ValueError(
+            f"{type(model).__name__}: expected seed to be an integer >= 0, received: seed={seed!r}"
+        )
+    return int(seed)

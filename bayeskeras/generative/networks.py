@@ -1,0 +1,311 @@
+"""Encoders and decoders: ready-made ones, and what any Keras model needs to be one."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from bayeskeras import likelihoods
+from bayeskeras.models.sizes import are_sizes, is_size
+from bayeskeras.posteriors.output_activation import final_operation, output_activation
+
+Shape = Sequence[int]
+
+
+def mlp_encoder(
+    input_shape: Shape,
+    latent_dim: int,
+    units: Sequence[int] = (200, 200),
+    activation: str = "tanh",
+    condition_shape: Shape | None = None,
+    name: str = "encoder",
+) -> keras.Model:
+    """Dense layers from data to the mean and log variance of `q(z | x)`; with its defaults that of Burda et al. 2016.
+
+    Args:
+        input_shape: of the data; several axes are flattened.
+        latent_dim: number D of latent variables.
+        units: sizes of the hidden layers.
+        activation: of the hidden layers, a Keras name.
+        condition_shape: of a second input, which is put beside the data; `None` for none.
+        name: of the model.
+
+    Returns:
+        A Keras model with outputs `(batch, 2 D)`.
+
+    Raises:
+        ValueError: if sizes are not positive.
+
+    Example:
+        ```python
+        from bayeskeras import generative
+
+        generative.mlp_encoder((28, 28, 1), latent_dim=50).output_shape  # (None, 100)
+        ```
+    """
+    _check(latent_dim=latent_dim, input_shape=input_shape, units=units)
+    inputs = _inputs(("data", input_shape), ("condition", condition_shape))
+    x = _side_by_side(inputs)
+    for index, size in enumerate(units, start=1):
+        x = layers.Dense(int(size), activation=activation, name=f"{name}_{index}")(x)
+    return keras.Model(inputs, _parameters(x, latent_dim), name=name)
+
+
+def mlp_decoder(
+    latent_dim: int,
+    output_shape: Shape,
+    units: Sequence[int] = (200, 200),
+    activation: str = "tanh",
+    likelihood: Any = "bernoulli",
+    condition_shape: Shape | None = None,
+    num_classes: int | None = None,
+    name: str = "decoder",
+) -> keras.Model:
+    """Dense layers from latent variables to the parameters of the likelihood; the mirror of `mlp_encoder`.
+
+    Args:
+        latent_dim: number D of latent variables.
+        output_shape: of the data.
+        units: sizes of the hidden layers, the one next to the latent variables first.
+        activation: of the hidden layers.
+        likelihood: which says how many outputs there are for each number of the data.
+        condition_shape: of a second input, which is put beside the latent variables; `None` for none.
+        num_classes: of a `Categorical` likelihood.
+        name: of the model.
+
+    Returns:
+        A Keras model with outputs `(batch, *output_shape)`, the last axis twice as long if the likelihood predicts a
+        scale too, or with an axis of classes.
+
+    Raises:
+        ValueError: if sizes are not positive.
+    """
+    _check(latent_dim=latent_dim, output_shape=output_shape, units=units)
+    shape = _outputs(output_shape, likelihood, num_classes)
+    inputs = _inputs(("latent", (latent_dim,)), ("condition", condition_shape))
+    x = _side_by_side(inputs)
+    for index, size in enumerate(units, start=1):
+        x = layers.Dense(int(size), activation=activation, name=f"{name}_{index}")(x)
+    x = layers.Dense(math.prod(shape), name="outputs")(x)
+    return keras.Model(inputs, layers.Reshape(shape, name="as_data")(x), name=name)
+
+
+def convolutional_encoder(
+    input_shape: Shape,
+    latent_dim: int,
+    filters: Sequence[int] = (32, 64),
+    units: int = 256,
+    activation: str = "relu",
+    condition_shape: Shape | None = None,
+    name: str = "encoder",
+) -> keras.Model:
+    """Convolutions of stride 2, then dense layers, to the mean and log variance of `q(z | x)`.
+
+    Args:
+        input_shape: (height, width, channels).
+        latent_dim: number D of latent variables.
+        filters: of the 3x3 convolutions, each of which halves height and width.
+        units: of the dense layer.
+        activation: of all hidden layers.
+        condition_shape: of a second input; `None` for none. One of height and width of the data is put beside their
+            channels, another beside the features of the convolutions.
+        name: of the model.
+
+    Returns:
+        A Keras model with outputs `(batch, 2 D)`.
+
+    Raises:
+        ValueError: if sizes are not positive or data have not three axes.
+    """
+    _check(latent_dim=latent_dim, input_shape=input_shape, filters=filters, units=[units])
+    _check_image(input_shape)
+    inputs = _inputs(("data", input_shape), ("condition", condition_shape))
+    is_map = (
+        condition_shape is not None and len(condition_shape) == 3 and condition_shape[:2] == input_shape[:2]
+    )
+    x = layers.Concatenate(name="channels")(inputs) if is_map else inputs[0]
+    for index, count in enumerate(filters, start=1):
+        x = layers.Conv2D(
+            count, 3, strides=2, padding="same", activation=activation, name=f"convolution_{index}"
+        )(x)
+    beside = inputs[1:] if not is_map else []
+    x = layers.Dense(int(units), activation=activation, name="dense")(_side_by_side([x, *beside]))
+    return keras.Model(inputs, _parameters(x, latent_dim), name=name)
+
+
+def convolutional_decoder(
+    latent_dim: int,
+    output_shape: Shape,
+    filters: Sequence[int] = (64, 32),
+    units: int = 256,
+    activation: str = "relu",
+    likelihood: Any = "bernoulli",
+    condition_shape: Shape | None = None,
+    num_classes: int | None = None,
+    name: str = "decoder",
+) -> keras.Model:
+    """Dense layers, then transposed convolutions of stride 2, to the parameters of the likelihood.
+
+    Args:
+        latent_dim: number D of latent variables.
+        output_shape: (height, width, channels) of the data.
+        filters: of the 3x3 transposed convolutions, each of which doubles height and width.
+        units: of the dense layer.
+        activation: of all hidden layers.
+        likelihood: as in `mlp_decoder`.
+        condition_shape: as in `mlp_decoder`.
+        num_classes: of a `Categorical` likelihood.
+        name: of the model.
+
+    Returns:
+        A Keras model, as `mlp_decoder`.
+
+    Raises:
+        ValueError: if sizes are not positive or data have not three axes.
+    """
+    _check(latent_dim=latent_dim, output_shape=output_shape, filters=filters, units=[units])
+    _check_image(output_shape)
+    shape = _outputs(output_shape, likelihood, num_classes)
+    height, width = output_shape[:2]
+    factor = 2 ** len(filters)
+    rows, columns = -(-height // factor), -(-width // factor)
+    inputs = _inputs(("latent", (latent_dim,)), ("condition", condition_shape))
+    x = layers.Dense(int(units), activation=activation, name="dense")(_side_by_side(inputs))
+    x = layers.Dense(rows * columns * filters[0], activation=activation, name="to_map")(x)
+    x = layers.Reshape((rows, columns, filters[0]), name="map")(x)
+    for index, count in enumerate(filters, start=1):
+        x = layers.Conv2DTranspose(
+            count, 3, strides=2, padding="same", activation=activation, name=f"convolution_{index}"
+        )(x)
+    if (rows * factor, columns * factor) != (height, width):
+        crop = ((0, rows * factor - height), (0, columns * factor - width))
+        x = layers.Cropping2D(crop, name="crop")(x)
+    x = layers.Conv2D(math.prod(shape[2:]), 3, padding="same", name="outputs")(x)
+    return keras.Model(inputs, layers.Reshape(shape, name="as_data")(x), name=name)
+
+
+#: Ready-made pairs by the name that `VAE` takes.
+ENCODERS: dict[str, Any] = {"mlp": mlp_encoder, "convolutional": convolutional_encoder}
+DECODERS: dict[str, Any] = {"mlp": mlp_decoder, "convolutional": convolutional_decoder}
+
+
+def encoder_of_parameters(network: Any, latent_dim: int) -> keras.Model:
+    """A network as an encoder with outputs `(batch, 2 D)`: means, then log variances.
+
+    Args:
+        network: a Keras model. Of one with these outputs nothing changes; two outputs `(batch, D)` are means and log
+            variances; others are features, which are flattened and get a dense layer (`posterior`) on top.
+        latent_dim: D.
+
+    Raises:
+        ValueError: if it is no Keras model with inputs of known shape.
+    """
+    _check_network(network, "encoder")
+    shapes = [tuple(tensor.shape) for tensor in network.outputs]
+    if shapes == [(None, 2 * latent_dim)]:
+        return network
+    if shapes == [(None, latent_dim)] * 2:
+        joined = layers.Concatenate(name="posterior")(network.outputs)
+        return keras.Model(network.inputs, joined, name=network.name)
+    if len(shapes) != 1:
+        raise ValueError(
+            f"encoder: expected one output of features or of {2 * latent_dim} parameters, or two outputs of "
+            f"{latent_dim} (means, log variances), received: outputs of shapes {shapes}"
+        )
+    features = _side_by_side(network.outputs)
+    return keras.Model(network.inputs, _parameters(features, latent_dim), name=network.name)
+
+
+def decoder_of_logits(network: Any, latent_dim: int, likelihood: Any) -> keras.Model:
+    """A network as a decoder, whose outputs are the parameters of the likelihood.
+
+    Args:
+        network: a Keras model. For a likelihood of logits a final sigmoid or softmax is left out, with a warning.
+        latent_dim: D.
+        likelihood: a `Likelihood`.
+
+    Raises:
+        ValueError: if its first input is not `(batch, D)`.
+    """
+    _check_network(network, "decoder")
+    first = tuple(network.inputs[0].shape)
+    if first != (None, latent_dim) or len(network.outputs) != 1:
+        raise ValueError(
+            f"decoder: expected a first input (batch, {latent_dim}) and one output, "
+            f"received: inputs {first}, {len(network.outputs)} outputs"
+        )
+    if not isinstance(likelihood, likelihoods.Bernoulli | likelihoods.Categorical):
+        return network
+    removed = output_activation(final_operation(network))
+    if removed is None:
+        return network
+    warnings.warn(
+        f"decoder: its final {removed} is left out, as the outputs of a {type(likelihood).__name__} "
+        "likelihood are logits",
+        stacklevel=4,
+    )
+    copy = type(network).from_config(network.get_config())
+    copy.set_weights(network.get_weights())
+    operation = final_operation(copy)
+    if isinstance(operation, layers.Layer) and hasattr(operation, "kernel"):
+        operation.activation = keras.activations.linear
+        return copy
+    if copy.outputs[0]._keras_history.operation is operation:
+        return keras.Model(copy.inputs, operation.input, name=network.name)
+    raise ValueError(f"decoder: expected logits as outputs, received: a model that ends in a {removed}")
+
+
+def _check_network(network: Any, kind: str) -> None:
+    if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
+        raise ValueError(
+            f"{kind}: expected a Keras model with inputs of known shape (a Sequential that begins with keras.Input), "
+            f"or one of {', '.join(map(repr, ENCODERS))}, received: {kind}={network!r}"
+        )
+
+
+def _check(**sizes: Any) -> None:
+    latent_dim = sizes.pop("latent_dim")
+    if not is_size(latent_dim) or not all(are_sizes(value) for value in sizes.values()):
+        raise ValueError(
+            "expected positive sizes, received: "
+            + ", ".join(f"{name}={value!r}" for name, value in {"latent_dim": latent_dim, **sizes}.items())
+        )
+
+
+def _check_image(shape: Shape) -> None:
+    if len(shape) != 3:
+        raise ValueError(
+            f"expected data of shape (height, width, channels) for convolutions, received: {tuple(shape)}"
+        )
+
+
+def _inputs(*pairs: tuple[str, Shape | None]) -> list[Any]:
+    return [keras.Input(tuple(shape), name=name) for name, shape in pairs if shape is not None]
+
+
+def _side_by_side(tensors: Sequence[Any]) -> Any:
+    """Tensors flattened, one beside the other."""
+    flat = [tensor if len(tensor.shape) == 2 else layers.Flatten()(tensor) for tensor in tensors]
+    return flat[0] if len(flat) == 1 else layers.Concatenate()(flat)
+
+
+def _parameters(features: Any, latent_dim: int) -> Any:
+    """A layer of means and log variances, in float32 whatever the policy."""
+    return layers.Dense(2 * int(latent_dim), dtype="float32", name="posterior")(features)
+
+
+def _outputs(shape: Shape, likelihood: Any, num_classes: int | None) -> tuple[int, ...]:
+    """Shape of the outputs of a decoder."""
+    likelihood = likelihoods.get(likelihood)
+    if likelihood.has_class_axis:
+        if not is_size(num_classes, least=2):
+            raise ValueError(
+                f"expected num_classes >= 2 for a Categorical likelihood, received: num_classes={num_classes!r}"
+            )
+        return (*shape, int(num_classes or 0))
+    return (*shape[:-1], shape[-1] * likelihood.outputs_per_label)

@@ -1,0 +1,149 @@
+"""ProbabilisticPCA: the variational autoencoder whose networks are linear, in closed form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from bayeskeras import likelihoods
+from bayeskeras.generative.vae import VAE
+from bayeskeras.models.sizes import is_size
+
+Array = np.ndarray
+
+
+class ProbabilisticPCA:
+    """Probabilistic principal component analysis: `x = W z + mean + noise`, `z ~ N(0, I)`, `noise ~ N(0, s^2 I)`.
+
+    The linear special case of the VAE, of which maximum likelihood has a closed form (Tipping and Bishop 1999,
+    "Probabilistic principal component analysis"): `W = U (L - s^2 I)^(1/2)` with the first D eigenvectors U and
+    eigenvalues L of the covariance of the data, and `s^2` the mean of the other eigenvalues. scikit-learn's `PCA`
+    computes them.
+
+    Args:
+        latent_dim: number D of components.
+
+    Raises:
+        ValueError: if `latent_dim` is not positive.
+
+    Example:
+        ```python
+        import numpy as np
+        from bayeskeras.generative import ProbabilisticPCA
+
+        x = np.random.default_rng(0).normal(size=(200, 5)) * [3.0, 2.0, 1.0, 1.0, 1.0]
+        model = ProbabilisticPCA(2).fit(x)
+        model.log_likelihood(x).mean()
+        vae = model.to_vae()  # the same distribution as a VAE, whose ELBO is exact
+        ```
+    """
+
+    def __init__(self, latent_dim: int) -> None:
+        if not is_size(latent_dim):
+            raise ValueError(
+                f"ProbabilisticPCA: expected latent_dim >= 1, received: latent_dim={latent_dim!r}"
+            )
+        self.latent_dim = int(latent_dim)
+        self._pca: Any = None
+
+    def fit(self, x: Any) -> ProbabilisticPCA:
+        """Maximum likelihood.
+
+        Args:
+            x: data `(N, features)`.
+
+        Returns:
+            Itself.
+
+        Raises:
+            ValueError: if data are not a matrix with more rows and columns than components.
+        """
+        from sklearn.decomposition import PCA
+
+        data = np.asarray(x, np.float64)
+        if data.ndim != 2 or min(data.shape) <= self.latent_dim:
+            raise ValueError(
+                f"ProbabilisticPCA: expected data (N, features) with more than {self.latent_dim} rows and columns, "
+                f"received: x.shape={data.shape}"
+            )
+        self._pca = PCA(self.latent_dim, svd_solver="full").fit(data)
+        return self
+
+    @property
+    def loadings(self) -> Array:
+        """W, `(features, D)`; its columns are orthogonal."""
+        pca = self._fitted()
+        scales = np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0.0))
+        return pca.components_.T * scales
+
+    @property
+    def stddev(self) -> float:
+        """Standard deviation s of the noise."""
+        return float(np.sqrt(self._fitted().noise_variance_))
+
+    def _fitted(self) -> Any:
+        if self._pca is None:
+            raise ValueError(
+                "ProbabilisticPCA: expected fit(x) before use, received: a model that is not fitted"
+            )
+        return self._pca
+
+    def log_likelihood(self, x: Any) -> Array:
+        """Exact `log p(x)` of each example, in nats.
+
+        Args:
+            x: data `(N, features)`.
+        """
+        return self._fitted().score_samples(np.asarray(x, np.float64))
+
+    def encode(self, x: Any) -> tuple[Array, Array]:
+        """Mean and standard deviation of the exact posterior `p(z | x)`, `(N, D)` each.
+
+        `N(M^-1 W^T (x - mean), s^2 M^-1)` with the diagonal matrix `M = W^T W + s^2 I`.
+
+        Args:
+            x: data `(N, features)`.
+        """
+        loadings, variance = self.loadings, self.stddev**2
+        diagonal = (loadings**2).sum(axis=0) + variance
+        mean = (np.asarray(x, np.float64) - self._pca.mean_) @ loadings / diagonal
+        return mean, np.broadcast_to(np.sqrt(variance / diagonal), mean.shape)
+
+    def generate(self, n: int = 1, seed: int | None = None) -> Array:
+        """New data `(n, features)`.
+
+        Args:
+            n: number of examples.
+            seed: of the draws.
+        """
+        generator = np.random.default_rng(seed)
+        z = generator.normal(size=(n, self.latent_dim))
+        mean = self._fitted().mean_ + z @ self.loadings.T
+        return mean + self.stddev * generator.normal(size=mean.shape)
+
+    def to_vae(self) -> VAE:
+        """The same model as a `VAE` with one dense layer in each network, whose posterior is the exact one."""
+        loadings = self.loadings
+        features = len(loadings)
+        encoder = keras.Sequential([keras.Input((features,)), keras.layers.Dense(2 * self.latent_dim)])
+        decoder = keras.Sequential([keras.Input((self.latent_dim,)), keras.layers.Dense(features)])
+        vae = VAE(
+            encoder,
+            decoder,
+            self.latent_dim,
+            likelihoods.Normal("learned_shared", initial_stddev=self.stddev),
+            name="probabilistic_pca",
+        )
+        diagonal = (loadings**2).sum(axis=0) + self.stddev**2
+        kernel = loadings / diagonal
+        log_variance = np.log(self.stddev**2 / diagonal)
+        vae.encoder.set_weights(
+            [
+                np.concatenate([kernel, np.zeros_like(kernel)], axis=1),
+                np.concatenate([-self._pca.mean_ @ kernel, log_variance]),
+            ]
+        )
+        vae.decoder.set_weights([loadings.T, self._pca.mean_])
+        return vae

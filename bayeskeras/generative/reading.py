@@ -1,0 +1,149 @@
+"""Reads and checks data and conditions of latent variable models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from keras import ops, tree
+
+from bayeskeras.models.examples import _items, inputs_and_labels, is_arrays
+
+Array = np.ndarray
+
+
+def read_fit(model: Any, x: Any, condition: Any = None) -> tuple[Any, Any]:
+    """Data and condition as Keras' `fit` and `evaluate` take them; arrays are checked, iterables are as they are.
+
+    Args:
+        model: a `LatentVariableModel`.
+        x: arrays, or an iterable of batches.
+        condition: array or `None`.
+    """
+    if not is_arrays(x):
+        if condition is not None:
+            raise ValueError(
+                f"{type(model).__name__}: expected batches of (data, condition) without a condition beside them, "
+                f"received: x of type {type(x).__name__} and a condition"
+            )
+        return x, None
+    return read(model, x, condition)
+
+
+def read(model: Any, x: Any, condition: Any = None) -> tuple[Array, Array | None]:
+    """Arrays of data and condition, checked.
+
+    Args:
+        model: a `LatentVariableModel`.
+        x: array of data `(N, ...)`.
+        condition: array, or `None`.
+
+    Raises:
+        ValueError: if data are outside the support of the likelihood, or shapes are wrong.
+    """
+    data = read_data(model, x)
+    return data, read_condition(model, condition, data)
+
+
+def read_data(model: Any, x: Any) -> Array:
+    """An array of data, checked; images of uint8 stay so.
+
+    Args:
+        model: a `LatentVariableModel`.
+        x: array `(N, ...)`.
+    """
+    data = _array(x)
+    name = type(model).__name__
+    expected = model.data_shape[1:]
+    likelihood = type(model.likelihood).__name__
+    is_image = model.image_input and data.dtype == np.uint8
+    if data.ndim != len(expected) + 1 and not model.likelihood.has_class_axis or not data.size:
+        raise ValueError(f"{name}: expected data of shape {('N', *expected)}, received: x.shape={data.shape}")
+    try:
+        checked = model.likelihood.check_labels(
+            data[:1] if is_image else data, tuple(model.decoder.output_shape)
+        )
+    except ValueError as error:
+        if is_image and data.shape[1:] == expected:
+            return data
+        raise ValueError(
+            f"{name}: expected data of shape {('N', *expected)} within the support of the likelihood {likelihood}: "
+            f"{str(error).replace('labels', 'data').replace('y.', 'x.').replace(': y ', ': x ')}"
+        ) from error
+    if is_image:
+        return data
+    return checked if checked.dtype.kind in "iu" else np.asarray(checked, np.float32)
+
+
+def read_condition(model: Any, condition: Any, data: Array | None = None) -> Array | None:
+    """An array of conditions, checked; `None` for a model without.
+
+    Args:
+        model: a `LatentVariableModel`.
+        condition: array `(N, ...)`, or `None` where it is part of the data.
+        data: array, if it is known.
+    """
+    if not model.condition_inputs:
+        return None
+    name = type(model).__name__
+    count = None if data is None else len(data)
+    condition = model.condition_of(data, condition)
+    if condition is None:
+        raise ValueError(f"{name}: expected a condition, received: condition=None")
+    array = np.asarray(_array(condition), np.float32)
+    expected = tuple(model.condition_inputs[0].shape)[1:]
+    if array.ndim == len(expected) and len(expected) == 1 and expected[0] == 1:
+        array = array[:, None]
+    fits = array.ndim == len(expected) + 1 and all(
+        b is None or a == b for a, b in zip(array.shape[1:], expected, strict=True)
+    )
+    if not fits or not array.size or (count is not None and len(array) != count):
+        raise ValueError(
+            f"{name}: expected a condition of shape {(count or 'N', *expected)}, received: {array.shape}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected a finite condition, received: NaN or infinite values")
+    return array
+
+
+def batches(model: Any, x: Any, condition: Any, batch_size: int) -> Iterator[tuple[Array, Array | None]]:
+    """Batches of data and condition as float arrays, images scaled to [0, 1]; iterables are read once.
+
+    Args:
+        model: a `LatentVariableModel`.
+        x: arrays, or an iterable of batches as `fit` takes.
+        condition: array, or `None`.
+        batch_size: examples of a batch at the most.
+    """
+    items = [(x, condition)] if is_arrays(x) else map(inputs_and_labels, _items(x))
+    is_empty = True
+    for part, given in items:
+        if isinstance(part, dict | list | tuple) and not is_arrays(x):
+            (part,) = tree.flatten(part)
+        data, conditions = read(model, part, given if is_arrays(x) or model.condition_inputs else None)
+        data = (
+            np.asarray(data, np.float32) / np.float32(255)
+            if data.dtype == np.uint8 and model.image_input
+            else data
+        )
+        for start in range(0, len(data), batch_size):
+            chosen = slice(start, start + batch_size)
+            is_empty = False
+            yield data[chosen], None if conditions is None else conditions[chosen]
+    if is_empty:
+        raise ValueError(
+            f"{type(model).__name__}: expected at least one example, received: an empty iterable"
+        )
+
+
+def _array(value: Any) -> Array:
+    if isinstance(value, np.ndarray):
+        array = value
+    else:
+        array = (
+            np.asarray(value)
+            if isinstance(value, list | tuple) or hasattr(value, "iloc")
+            else (ops.convert_to_numpy(value))
+        )
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

@@ -1,0 +1,109 @@
+"""SemiConditionalVAE: reconstructs a field from a few sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from bayeskeras import likelihoods
+from bayeskeras.generative.conditional_vae import ConditionalVAE
+from bayeskeras.generative.conditions import Sensors
+from bayeskeras.generative.networks import DECODERS, ENCODERS, mlp_encoder
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.generative")
+class SemiConditionalVAE(ConditionalVAE):
+    """Variational autoencoder of a field x given measurements m at a few places: encoder `q(z | x)`, decoder `p(x |
+    z, m)`.
+
+    Gundersen, Oleynik, Blaser and Alendal (2021), "Semi-conditional variational auto-encoder for flow reconstruction
+    and uncertainty quantification from limited observations", Physics of Fluids 33, 017119. The encoder sees the
+    field only; decoder and prior `p(z | m)` see the measurements, which are all that is left at the time of
+    prediction.
+
+    Args:
+        encoder: a Keras model of the field, or `"mlp"` or `"convolutional"`.
+        decoder: a Keras model of latent vector and measurements, or a name.
+        latent_dim: number D of latent variables.
+        likelihood: of the field. Default: `Normal(stddev="predicted")`, a standard deviation for each pixel.
+        prior: `"network"`: dense layers of the measurements; a Keras model of them; or `"standard"`, N(0, I).
+        sensors: rows of `(row, column)` of the field.
+        input_shape: (height, width, channels) of the field.
+        name: of the model.
+        **arguments: as of `ConditionalVAE`.
+
+    Raises:
+        ValueError: if sensors are not places in the field, or an argument is wrong.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+        import numpy as np
+
+        fields = np.random.default_rng(0).normal(size=(50, 8, 8, 2)).astype("float32")
+        model = bk.generative.SemiConditionalVAE(sensors=[(1, 2), (5, 6)], input_shape=(8, 8, 2), latent_dim=4)
+        model.compile(optimizer="adam")
+        model.fit(fields, epochs=1, verbose=0)
+        measurements = fields[:3, [1, 5], [2, 6]]  # (3, 2 sensors, 2 channels)
+        distribution = model.predict_distribution(measurements, num_samples=20, seed=0)
+        distribution.variance() ** 0.5  # (3, 8, 8, 2): the standard deviation of each pixel
+        ```
+    """
+
+    def __init__(
+        self,
+        encoder: Any = "mlp",
+        decoder: Any = "mlp",
+        latent_dim: int = 8,
+        likelihood: Any = None,
+        prior: Any = "network",
+        *,
+        sensors: Any = None,
+        input_shape: Sequence[int] | None = None,
+        name: str = "semi_conditional_vae",
+        **arguments: Any,
+    ) -> None:
+        condition = arguments.pop("condition", None)
+        if isinstance(condition, dict):
+            condition = keras.saving.deserialize_keras_object(condition)
+        channels = int(input_shape[-1]) if input_shape else 1
+        condition = condition if sensors is None and condition is not None else Sensors(sensors, channels)
+        likelihood = likelihoods.Normal(stddev="predicted") if likelihood is None else likelihood
+        if isinstance(encoder, str) and encoder in ENCODERS and input_shape:
+            encoder = ENCODERS[encoder](tuple(input_shape), latent_dim)
+        if isinstance(decoder, str) and decoder in DECODERS and input_shape:
+            decoder = DECODERS[decoder](
+                latent_dim, tuple(input_shape), likelihood=likelihood, condition_shape=condition.shape
+            )
+        if prior == "network":
+            prior = mlp_encoder(condition.shape, latent_dim, name="prior")
+        arguments.setdefault("image_input", False)
+        super().__init__(
+            encoder,
+            decoder,
+            latent_dim,
+            likelihood,
+            prior,
+            condition=condition,
+            input_shape=input_shape,
+            name=name,
+            **arguments,
+        )
+        if len(self.encoder.inputs) != 1:
+            raise ValueError(
+                "SemiConditionalVAE: expected an encoder that sees the field only, received: "
+                f"{len(self.encoder.inputs)} inputs"
+            )
+        rows, columns = self.data_shape[1:3]
+        if any(not (0 <= row < rows and 0 <= column < columns) for row, column in condition.sensors):
+            raise ValueError(
+                f"SemiConditionalVAE: expected sensors inside a field of {rows} x {columns}, "
+                f"received: sensors={condition.sensors.tolist()}"
+            )
+
+    @property
+    def sensors(self) -> Any:
+        """Places of the sensors, an array of rows `(row, column)`."""
+        return self.condition.sensors

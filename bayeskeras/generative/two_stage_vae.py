@@ -1,0 +1,176 @@
+"""TwoStageVAE: a second autoencoder of the latent vectors of a first one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from bayeskeras import likelihoods
+from bayeskeras.generative.vae import VAE
+from bayeskeras.models import preset_folder
+from bayeskeras.models.seeds import hashed_seed
+
+Array = np.ndarray
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.generative")
+class TwoStageVAE(keras.Model):
+    """Two autoencoders, `x -> z -> x` and `z -> u -> z`: new data are `u ~ N(0, I)`, then z, then x.
+
+    The latent vectors of data, `q(z) = mean_x q(z | x)`, are often far from the prior `N(0, I)` that a single VAE
+    draws from. The second VAE learns their distribution (Dai and Wipf 2019, "Diagnosing and enhancing VAE models").
+
+    Args:
+        first: `VAE` of the data.
+        second: `VAE` of the latent vectors of the first one. Default: two hidden layers of 512 units (relu), as many
+            latent variables as the first one has, and a normal likelihood with one learned standard deviation.
+        name: of the model.
+
+    Raises:
+        ValueError: if `first` is no `VAE`, or the data of `second` are not its latent vectors.
+
+    Example:
+        ```python
+        import bayeskeras as bk
+
+        x, _ = bk.datasets.load("digits", "train")
+        model = bk.generative.TwoStageVAE(bk.generative.VAE(input_shape=(28, 28, 1), latent_dim=8))
+        model.fit(x, epochs=1, second_epochs=1, verbose=0)
+        model.generate(5, seed=0).shape  # (5, 28, 28, 1)
+        ```
+    """
+
+    def __init__(self, first: Any, second: Any = None, name: str = "two_stage_vae", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        first, second = (
+            keras.saving.deserialize_keras_object(part) if isinstance(part, dict) else part
+            for part in (first, second)
+        )
+        if not isinstance(first, VAE) or not isinstance(second, VAE | None):
+            raise ValueError(
+                f"TwoStageVAE: expected first and second to be VAEs, received: first={first!r}, second={second!r}"
+            )
+        self.first = first
+        self.second = second or _second(first.latent_dim)
+        if tuple(self.second.data_shape) != (None, first.latent_dim):
+            raise ValueError(
+                f"TwoStageVAE: expected a second VAE of vectors of {first.latent_dim} numbers, "
+                f"received: data of shape {self.second.data_shape}"
+            )
+        self.built = True
+
+    def fit(
+        self,
+        x: Any,
+        epochs: int = 1,
+        second_epochs: int | None = None,
+        batch_size: int = 128,
+        optimizer: Any = "adam",
+        verbose: int | str = "auto",
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """Train the first VAE on data, then the second one on latent vectors, drawn anew at every epoch.
+
+        Args:
+            x: data `(N, ...)`.
+            epochs: of the first one; 0 where it is trained.
+            second_epochs: of the second one; default: as many.
+            batch_size: of both.
+            optimizer: name, or a configuration of `keras.optimizers.serialize`, of both.
+            verbose: as in `keras.Model.fit`.
+            seed: of the latent vectors.
+
+        Returns:
+            The `keras.callbacks.History` of `"first"` (if it was trained) and `"second"`.
+        """
+        histories: dict[str, Any] = {}
+        common: dict[str, Any] = {"verbose": verbose}
+        if epochs:
+            self.first.compile(keras.optimizers.get(_fresh(optimizer)))
+            histories["first"] = self.first.fit(x, epochs=epochs, batch_size=batch_size, **common)
+        mean, stddev = self.first.encode(x)
+        self.second.compile(keras.optimizers.get(_fresh(optimizer)))
+        histories["second"] = self.second.fit(
+            _LatentBatches(mean, stddev, batch_size, seed),
+            epochs=epochs if second_epochs is None else second_epochs,
+            **common,
+        )
+        return histories
+
+    def generate(self, n: int = 1, seed: int | None = None, draw: bool = False) -> Array:
+        """New data, `(n, ...)`; see `VAE.generate`.
+
+        Args:
+            n: number of examples.
+            seed: the same seed gives the same data.
+            draw: whether to draw from the likelihood of the data too; else its means are returned.
+        """
+        seed = int(np.random.randint(2**31)) if seed is None else seed
+        z = self.second.generate(n, seed, draw=True)
+        return self.first._generated(z.astype(np.float32), None, draw, hashed_seed(seed, 1))
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Parameters of the likelihood at the posterior mean of the first VAE."""
+        return self.first(inputs, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        parts = {"first": self.first, "second": self.second}
+        return {
+            "name": self.name,
+            **{name: keras.saving.serialize_keras_object(part) for name, part in parts.items()},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The model of a configuration."""
+        return cls(**config)
+
+    def save_to_preset(self, folder: str | Path, dtype: str = "float32") -> None:
+        """Write a preset folder; see `BayesianModel.save_to_preset`."""
+        preset_folder.save(self, folder, dtype)
+
+
+class _LatentBatches(keras.utils.PyDataset):
+    """Latent vectors of data, drawn anew and shuffled at every epoch."""
+
+    def __init__(self, mean: Array, stddev: Array, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self._mean, self._stddev, self._batch_size, self._seed = mean, stddev, batch_size, seed
+        self._epoch = -1
+        self.on_epoch_begin()
+
+    def on_epoch_begin(self) -> None:
+        """Draw."""
+        self._epoch += 1
+        generator = np.random.default_rng([self._seed, self._epoch])
+        order = generator.permutation(len(self._mean))
+        noise = generator.standard_normal(self._mean.shape, dtype=np.float32)
+        self._z = self._mean[order] + self._stddev[order] * noise
+
+    def __len__(self) -> int:
+        return -(-len(self._mean) // self._batch_size)
+
+    def __getitem__(self, index: int) -> Array:
+        return self._z[index * self._batch_size : (index + 1) * self._batch_size]
+
+
+def _second(latent_dim: int) -> VAE:
+    layers = keras.layers
+
+    def hidden(size: int) -> list[Any]:
+        return [keras.Input((size,)), *(layers.Dense(512, activation="relu") for _ in range(2))]
+
+    encoder = keras.Sequential([*hidden(latent_dim), layers.Dense(2 * latent_dim)], name="encoder")
+    decoder = keras.Sequential([*hidden(latent_dim), layers.Dense(latent_dim)], name="decoder")
+    return VAE(encoder, decoder, latent_dim, likelihoods.Normal("learned_shared"), name="second")
+
+
+def _fresh(optimizer: Any) -> Any:
+    """An optimizer of its own for each stage."""
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        return keras.optimizers.serialize(optimizer)
+    return optimizer

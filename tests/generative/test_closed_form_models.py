@@ -1,0 +1,72 @@
+"""Probabilistic PCA and the two-stage VAE."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from bayeskeras import BayesianModel, generative
+from bayeskeras.generative import VAE, ProbabilisticPCA, TwoStageVAE
+
+
+def data(count: int = 400) -> np.ndarray:
+    generator = np.random.default_rng(0)
+    loadings = generator.normal(size=(2, 5))
+    return (
+        generator.normal(size=(count, 2)) @ loadings + 0.3 * generator.normal(size=(count, 5)) + 2.0
+    ).astype("float32")
+
+
+def test_the_density_of_probabilistic_pca_is_that_of_its_covariance() -> None:
+    x = data()
+    model = ProbabilisticPCA(2).fit(x)
+    covariance = model.loadings @ model.loadings.T + model.stddev**2 * np.eye(5)
+    exact = stats.multivariate_normal(x.mean(axis=0), covariance).logpdf(x)
+    np.testing.assert_allclose(model.log_likelihood(x), exact, rtol=1e-3)
+    drawn = model.generate(20_000, seed=0)
+    np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.15)
+
+
+def test_as_a_vae_its_bound_is_exact() -> None:
+    x = data()
+    model = ProbabilisticPCA(2).fit(x)
+    vae = model.to_vae()
+    np.testing.assert_allclose(
+        vae.log_likelihood(x, num_samples=1, seed=0), model.log_likelihood(x), atol=5e-3
+    )
+    for mine, exact in zip(vae.encode(x), model.encode(x), strict=True):
+        np.testing.assert_allclose(mine, exact, atol=1e-3)
+
+
+def test_probabilistic_pca_refuses_what_it_cannot_fit() -> None:
+    with pytest.raises(ValueError, match="more than 5"):
+        ProbabilisticPCA(5).fit(data())
+    with pytest.raises(ValueError, match="fit"):
+        ProbabilisticPCA(2).log_likelihood(data())
+    with pytest.raises(ValueError, match="latent_dim"):
+        ProbabilisticPCA(0)
+
+
+def test_two_stages_draw_nearer_to_the_data() -> None:
+    """Latent vectors on a ring: N(0, I) draws from its middle, the second stage does not."""
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 512)
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype("float32")
+    first = VAE("mlp", "mlp", 2, "normal", input_shape=(2,), beta=0.05)
+    model = TwoStageVAE(first)
+    model.fit(x, epochs=25, second_epochs=25, verbose=0, optimizer=keras.optimizers.Adam(4e-3))
+    one, two = (np.linalg.norm(m.generate(1000, seed=0), axis=1) for m in (first, model))
+    assert np.abs(two - 1.0).mean() < np.abs(one - 1.0).mean()
+    np.testing.assert_array_equal(model.generate(3, seed=1), model.generate(3, seed=1))
+
+
+def test_two_stages_come_back_from_a_preset(tmp_path: Path) -> None:
+    model = TwoStageVAE(VAE(input_shape=(4, 4, 1), latent_dim=2))
+    model.save_to_preset(tmp_path / "preset")
+    loaded = BayesianModel.from_preset(tmp_path / "preset")
+    np.testing.assert_allclose(loaded.generate(3, seed=0), model.generate(3, seed=0), atol=1e-6)
+    with pytest.raises(ValueError, match="expected first and second to be VAEs"):
+        TwoStageVAE("vae")
+    with pytest.raises(ValueError, match="vectors of 2 numbers"):
+        TwoStageVAE(VAE(input_shape=(4, 4, 1), latent_dim=2), generative.VAE(input_shape=(3,), latent_dim=2))
