@@ -111,7 +111,7 @@ def convert(
 
     def clone(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
-            return without_activation(layer) if layer is final and removed else layer
+            return without_activation(layer) if layer is final and removed else copy_operation(layer)
         new = copy_layer(layer)
         if layer is final and removed:
             new = without_activation(new)
@@ -274,6 +274,18 @@ def copy_layer(layer: keras.layers.Layer, config: dict[str, Any] | None = None) 
             "expected layers that can be made again from their configuration, "
             f"received: layer {layer.name!r} ({type(layer).__name__}): {error}"
         ) from error
+
+
+def copy_operation(operation: Any) -> Any:
+    """An operation of `keras.ops` like this one, outside of any model.
+
+    Models that share an operation object, as `clone_model` would leave it, load as one from a `.keras` file that
+    holds them both.
+    """
+    new = object.__new__(type(operation))  # `copy.copy` would write a file, as for a model.
+    vars(new).update(vars(operation))
+    new._inbound_nodes, new._outbound_nodes = [], []
+    return new
 
 
 def copy_state(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
