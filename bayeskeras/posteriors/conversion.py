@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,7 +148,15 @@ def convert(
         for layer in leaves
         if id(layer) not in chosen | rates.keys() and (layer.weights or _keeps_dropout(layer))
     ]
+    _remark(report, posterior.remark([layer for layer in leaves if id(layer) in chosen], layers))
     return report
+
+
+def _remark(report: Conversion, remark: str | None) -> None:
+    """Put what a posterior has to say of a conversion into its report, and warn of it."""
+    if remark is not None:
+        report.changes.append(remark)
+        warnings.warn(f"bayesianize: {remark}", stacklevel=4)
 
 
 def _rates_before(
