@@ -66,6 +66,7 @@ class Vocabulary:
 
         vocabulary = bk.models.Vocabulary.from_texts(["a gripping film", "a dull film"], max_tokens=1000)
         vocabulary(["A film!"])  # [[2, 3, 1, 0, ...]]: "a", "film" and an unknown token
+        vocabulary.coverage(["A film!"])  # [0.667]: two of three tokens are known
         ```
     """
 
