@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,11 +60,19 @@ def list_presets() -> None:
 def predict(
     preset: Annotated[str, typer.Argument(help="A pretrained model (`bayeskeras list`) or a preset folder.")],
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            help="Image files, of any size; or texts, each in quotation marks, for a model of texts."
+            help="Image files, of any size; or texts, each in quotation marks, for a model of texts; or files of "
+            "series (see --file)."
         ),
-    ],
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts, one a line (- reads the standard input); or series: a .csv file with one in each line, or a "
+            ".npy file with an array (N, length) or (N, length, channels)."
+        ),
+    ] = None,
     num_samples: _Samples = 100,
     seed: _Seed = 0,
     invert: Annotated[
@@ -72,7 +82,7 @@ def predict(
         Path | None, typer.Option(help="Write a picture of the predictive distributions here.")
     ] = None,
 ) -> None:
-    """Classify image files or texts, with the uncertainty of the answer.
+    """Classify image files, texts or series, with the uncertainty of the answer.
 
     Prints for each input the most probable class, its probability, the predictive entropy and the mutual
     information (what more training data could take away), both in nats.
@@ -80,10 +90,13 @@ def predict(
     Examples: `bayeskeras predict lenet_mean_field_mnist seven.png --plot seven_predicted.png`
 
     `bayeskeras predict lstm_variational_dropout_rt_polarity "a gripping film" "too long by half"`
-    """
-    import numpy as np
 
+    `bayeskeras predict lstm_variational_dropout_rt_polarity --file reviews.txt`
+
+    `bayeskeras predict cnn_mc_dropout_leak --file series.csv`
+    """
     from bayeskeras import zoo
+    from bayeskeras.command_inputs import read_inputs
     from bayeskeras.models import LanguageModel
 
     _check_folder_of(plot)
@@ -95,19 +108,20 @@ def predict(
         )
     if isinstance(model, LanguageModel):
         raise ValueError(
-            f"predict: expected a preset that classifies, received: the language model {preset!r}"
+            "predict: expected a preset that classifies (for others: bayeskeras write), received: the language model "
+            f"{preset!r}"
         )
-    is_text = model.vocabulary is not None
-    x: Any = inputs
-    if not is_text:
-        shape = tuple(model.inputs[0].shape[1:])
-        x = np.stack([_read_image(Path(path), shape, invert) for path in inputs])
+    given = read_inputs(model, inputs or [], file, invert, functools.partial(typer.echo, err=True))
     names = _class_names(preset)
-    distribution = model.predict_distribution(x, num_samples=num_samples, seed=seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        distribution = model.predict_distribution(given.x, num_samples=num_samples, seed=seed)
+    for warning in caught:
+        typer.secho(f"warning: {warning.message}", err=True, fg=typer.colors.YELLOW)
     rows = [
-        [given, names[mode] if names else int(mode), confidence, entropy, information]
-        for given, mode, confidence, entropy, information in zip(
-            inputs,
+        [label, names[mode] if names else int(mode), confidence, entropy, information]
+        for label, mode, confidence, entropy, information in zip(
+            given.labels,
             distribution.mode(),
             distribution.confidence(),
             distribution.entropy(),
@@ -115,11 +129,10 @@ def predict(
             strict=True,
         )
     ]
-    kind = "text" if is_text else "image"
-    _print_table([kind, "class", "probability", "entropy", "mutual information"], rows)
+    _print_table([given.kind, "class", "probability", "entropy", "mutual information"], rows)
     if plot is not None:
-        pictures = {} if is_text else {"images": x}
-        distribution.plot(**pictures, class_names=names).savefig(plot, dpi=120, bbox_inches="tight")
+        figure = distribution.plot(**given.plot_options, class_names=names)
+        figure.savefig(plot, dpi=120, bbox_inches="tight")
         typer.echo(f"wrote {plot}")
 
 
@@ -141,9 +154,7 @@ def generate(
 ) -> None:
     """Draw new images from a generative model, and write them in a grid.
 
-    Examples: `bayeskeras generate vae_mnist --count 25 --out grid.png`
-
-    `bayeskeras generate cvae_mnist_labels --label 3 --label 7`
+    Example: `bayeskeras generate vae_digits --count 25 --out grid.png`
     """
     from bayeskeras import plotting, zoo
     from bayeskeras.generative import VAE, ConditionalVAE, Labels
@@ -160,6 +171,39 @@ def generate(
         raise ValueError(f"generate: expected a preset of a VAE, or one that takes labels, received: {kind}")
     plotting.sample_grid(images).savefig(out, dpi=120, bbox_inches="tight")
     typer.echo(f"wrote {out}")
+
+
+@app.command()
+def write(
+    preset: Annotated[str, typer.Argument(help="A language model (`bayeskeras list`) or a preset folder.")],
+    prompt: Annotated[str, typer.Argument(help="How the text begins; empty: a new line.")] = "",
+    length: Annotated[int, typer.Option(min=1, help="Number of tokens to write.")] = 200,
+    temperature: Annotated[
+        float,
+        typer.Option(min=0.0, help="Less than 1 is more careful, more than 1 bolder; 0 the most probable."),
+    ] = 1.0,
+    seed: _Seed = 0,
+    num_samples: Annotated[
+        int | None,
+        typer.Option(
+            "--num-samples", "-n", min=1, help="Number of networks to average; default: the mean one."
+        ),
+    ] = None,
+) -> None:
+    """Write a text with a language model.
+
+    Example: `bayeskeras write lstm_variational_dropout_tiny_shakespeare "ROMEO:" --length 300 --temperature 0.8`
+    """
+    from bayeskeras import zoo
+    from bayeskeras.models import LanguageModel
+
+    model = zoo.load(preset)
+    if not isinstance(model, LanguageModel):
+        raise ValueError(
+            f"write: expected a language model, as lstm_variational_dropout_tiny_shakespeare, received: {preset!r}, "
+            "which classifies (see bayeskeras predict)"
+        )
+    typer.echo(model.generate(prompt, length, temperature, num_samples, seed))
 
 
 @app.command()
@@ -256,24 +300,6 @@ def _flat(scores: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     for name, value in scores.items():
         rows += _flat(value, f"{prefix}{name} ") if isinstance(value, dict) else [(prefix + name, value)]
     return rows
-
-
-def _read_image(path: Path, shape: tuple[int, ...], invert: bool) -> Any:
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
-    if len(shape) != 3:
-        raise ValueError(f"predict: expected a preset for images, received: inputs of shape {shape}")
-    height, width, channels = shape
-    try:
-        with Image.open(path) as file:
-            image = file.convert("L" if channels == 1 else "RGB").resize(
-                (width, height), Image.Resampling.BILINEAR
-            )
-    except (OSError, UnidentifiedImageError) as error:
-        raise ValueError(f"predict: expected an image file, received: {path} ({error})") from error
-    pixels = np.asarray(image, dtype="float32").reshape(height, width, channels) / 255.0
-    return 1.0 - pixels if invert else pixels
 
 
 def _class_names(preset: str) -> list[str] | None:

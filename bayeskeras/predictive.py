@@ -389,7 +389,7 @@ class PredictiveDistribution:
         """A figure: `plotting.predictive` for classes, `plotting.regression_band` for a regression.
 
         Args:
-            **options: of that function, for example `images=` or `x=`.
+            **options: of that function, for example `images=`, `texts=`, `series=` or `x=`.
 
         Returns:
             `matplotlib.figure.Figure`.

@@ -107,6 +107,35 @@ def test_a_preset_of_reviews(family: str, tmp_path: Path) -> None:
         assert f"{confidence:.4f}" in result.output
 
 
+def test_texts_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "lstm"
+    model = trained(folder, REVIEWS.format(family="map"))
+    texts = ["a film plot ! good", "a film a plot bad, " * 9]
+    file = tmp_path / "reviews.txt"
+    file.write_bytes(f"\ufeff{texts[0]}\r\n\n  {texts[1]}\n".encode())
+    plot = str(tmp_path / "plot.png")
+    for name, typed in ((str(file), None), ("-", file.read_bytes())):
+        command = ["predict", str(folder), "--file", name, "--plot", plot]
+        result = CliRunner().invoke(cli.app, command, input=typed)
+        assert result.exit_code == 0, result.output
+        for entropy in model.predict_distribution(texts).entropy():
+            assert f"{entropy:.4f}" in result.output
+        assert f"{texts[1][:56]}..." in result.output and texts[1][:60] not in result.output
+        assert (
+            "warning: predict_distribution: of 1 of 2 texts (at 1) only the first max_length=16"
+            in result.output
+        )
+        assert max(map(len, result.stdout.splitlines())) < 140 and Path(plot).stat().st_size > 5000
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli.app, ["predict", str(folder), "reviews.txt"])
+    assert "'reviews.txt' is read as a text" in result.output and "--file reviews.txt" in result.output
+    for name, content in (("empty.txt", b" \n"), ("binary.txt", b"\xff\xfe\x00"), ("lstm", None)):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        result = CliRunner().invoke(cli.app, ["predict", str(folder), "--file", name])
+        assert isinstance(result.exception, ValueError) and name in str(result.exception)
+
+
 def test_a_preset_of_a_language_model(tmp_path: Path) -> None:
     folder = tmp_path / "lstm"
     model = trained(folder, CHARACTERS)
@@ -122,6 +151,14 @@ def test_a_preset_of_a_language_model(tmp_path: Path) -> None:
     assert "NLL (nats per token)" in card and "perplexity" in card and "model.generate(" in card
     result = CliRunner().invoke(cli.app, ["predict", str(folder), "the"])
     assert isinstance(result.exception, ValueError) and "language model" in str(result.exception)
+    assert "bayeskeras write" in str(result.exception)
+    command = ["write", str(folder), "the cat", "--length", "9", "--temperature", "0.7", "--seed", "3"]
+    for more, number in (([], None), (["-n", "2"], 2)):
+        result = CliRunner().invoke(cli.app, [*command, *more])
+        assert result.exit_code == 0, result.output
+        assert result.output == model.generate("the cat", 9, 0.7, number, seed=3) + "\n"
+    result = CliRunner().invoke(cli.app, ["write", "lenet_map_digits", "the"])
+    assert isinstance(result.exception, ValueError) and "bayeskeras predict" in str(result.exception)
 
 
 def test_the_vocabulary_is_part_of_what_a_training_depends_on(tmp_path: Path) -> None:

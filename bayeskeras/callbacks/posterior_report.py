@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from bayeskeras.layers import MeanField, SparseVariationalDropout
+from bayeskeras.layers.divergence import HasDivergence
 from bayeskeras.priors import LogUniform
 from bayeskeras.priors.log_uniform import log_alpha, log_uniform_divergence
 
@@ -35,6 +36,10 @@ class PosteriorReport(keras.callbacks.Callback):
     Args:
         every: print after every so many epochs too; 0: at the end only.
 
+    Raises:
+        ValueError: when the training starts, if the model has no such layer (of dropout posteriors `model.rates()`
+            is what there is to see).
+
     Attributes:
         rows: the last report, a list of dictionaries.
 
@@ -53,6 +58,10 @@ class PosteriorReport(keras.callbacks.Callback):
             raise ValueError(f"PosteriorReport: expected every >= 0, received: every={every!r}")
         self.every = every
         self.rows: list[dict[str, Any]] = []
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Refuse a model that there is nothing to report of, before the training."""
+        _mean_field_layers(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Print if it is time."""
@@ -81,13 +90,8 @@ class PosteriorReport(keras.callbacks.Callback):
         Raises:
             ValueError: if the model has no such layer.
         """
-        layers = [layer for layer in model._flatten_layers() if isinstance(layer, MeanField)]
-        if not layers:
-            raise ValueError(
-                f"PosteriorReport: expected a model with MeanField layers, received: {model.name!r}"
-            )
         rows = []
-        for layer in layers:
+        for layer in _mean_field_layers(model):
             divergences, ratios = [], []
             for index, (kernel, log_stddev) in enumerate(zip(layer.kernels, layer.log_stddevs, strict=True)):
                 mean, spread = kernel.value, log_stddev.value
@@ -135,6 +139,19 @@ class PosteriorReport(keras.callbacks.Callback):
                 'from a trained network with prior="warm_start", or try a wider prior, or KLWarmUp.'
             )
         return "\n".join(lines)
+
+
+def _mean_field_layers(model: keras.Model) -> list[MeanField]:
+    """The layers to report of; a ValueError if there are none."""
+    every = list(model._flatten_layers())
+    layers = [layer for layer in every if isinstance(layer, MeanField)]
+    if not layers:
+        kinds = sorted({type(layer).__name__ for layer in every if isinstance(layer, HasDivergence)})
+        raise ValueError(
+            "PosteriorReport: expected a model with MeanField or SparseVariationalDropout layers (of dropout see "
+            f"model.rates()), received: model {model.name!r} with {', '.join(kinds) or 'no Bayesian layers'}"
+        )
+    return layers
 
 
 def _divergences(prior: Any, mean: Any, log_stddev: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from bayeskeras import priors
 from bayeskeras.layers.weight_posterior import Tensor, WeightPosterior, refuse_learned_scale
 from bayeskeras.precision import at_least_float32
 
@@ -21,7 +22,7 @@ class MAP(WeightPosterior):
 
     Args:
         layer: any Keras layer with variables named `*kernel` or `embeddings`.
-        prior: `None` for `Normal(scale="fan_in")`, or see `bayeskeras.priors.get`.
+        prior: `None` for `Normal(scale=1.0)`, or see `bayeskeras.priors.get`.
         include_bias: whether biases get the prior too.
         num_train_examples: N, for use in a plain `keras.Model` only.
         **kwargs: `name` (default: that of the layer), `trainable`.
@@ -40,7 +41,7 @@ class MAP(WeightPosterior):
     """
 
     def __init__(self, layer: keras.layers.Layer, prior: Any = None, **kwargs: Any) -> None:
-        super().__init__(layer, prior=prior, **kwargs)
+        super().__init__(layer, prior=priors.Normal(scale=1.0) if prior is None else prior, **kwargs)
         refuse_learned_scale("MAP", self.prior)
 
     def kl_variables(self) -> list[keras.Variable]:

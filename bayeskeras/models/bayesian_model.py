@@ -86,7 +86,8 @@ class BayesianModel(ELBOModel):
         """Posterior predictive distribution: T networks, each applied to every input.
 
         Args:
-            x: inputs `(N, ...)`; arrays, or an iterable of batches (read once). Texts, if there is a vocabulary.
+            x: inputs `(N, ...)`; arrays, or an iterable of batches (read once). Texts, if there is a vocabulary; a
+                warning tells of those that are mostly unknown to it or cut.
             num_samples: number T of networks.
             batch_size: inputs of one compiled call; the result does not depend on it.
             seed: a non-negative integer. The same seed gives the same networks on the same backend, whatever

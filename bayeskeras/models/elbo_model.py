@@ -24,10 +24,10 @@ from bayeskeras.models.examples import (
     inputs_and_labels,
     is_arrays,
     numbers_as_array,
-    read_texts,
     scaled_image,
     to_arrays,
 )
+from bayeskeras.models.texts import read_texts
 from bayeskeras.models.vocabulary import Vocabulary
 from bayeskeras.priors.prior import is_number
 
@@ -202,8 +202,10 @@ class ELBOModel(keras.Model):
             `keras.callbacks.History` with `loss`, `nll` and `kl` for each epoch.
 
         Raises:
-            ValueError: if N is not known, or inputs or labels are wrong, before any work is lost.
+            ValueError: if the model is not compiled, N is not known, or inputs or labels are wrong, before any work
+                is lost.
         """
+        self._check_compiled("fit", "compile(optimizer=...)")
         x, y = self.read(x, y)
         bound = inspect.signature(keras.Model.fit).bind_partial(self, x, y, *args, **kwargs).arguments
         if is_arrays(x):
@@ -229,6 +231,13 @@ class ELBOModel(keras.Model):
         given["validation_data"] = validation
         given["callbacks"] = with_kl_warm_up(given["callbacks"], share, given["epochs"])
         return super().fit(*call.args[1:], **call.kwargs)
+
+    def _check_compiled(self, method: str, wanted: str) -> None:
+        if not self.compiled:
+            raise ValueError(
+                f"BayesianModel.{method}: expected a call of {wanted} before, "
+                f"received: model {self.name!r} that is not compiled"
+            )
 
     def read(self, x: Any, y: Any = None) -> tuple[Any, Any]:
         """Inputs and labels as `fit` and `evaluate` hand them to Keras: texts as ids, lists of labels as arrays.
@@ -263,8 +272,10 @@ class ELBOModel(keras.Model):
         """Loss and metrics of the mean network, as in `keras.Model.evaluate`; arrays are checked first.
 
         Raises:
-            ValueError: if inputs or labels are wrong.
+            ValueError: if the model is not compiled, as presets are not (`evaluate_distribution` needs no `compile`),
+                or inputs or labels are wrong.
         """
+        self._check_compiled("evaluate", "compile() (evaluate_distribution needs none)")
         x, y = self.read(x, y)
         if is_arrays(x):
             check_examples(self, x, y)

@@ -17,10 +17,11 @@ from bayeskeras.likelihoods import Likelihood
 from bayeskeras.models import preset_folder
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.ensemble_training import digest_of_weights
-from bayeskeras.models.examples import check_inputs, is_arrays, read_texts, to_arrays
+from bayeskeras.models.examples import check_inputs, is_arrays, to_arrays
 from bayeskeras.models.members import Source, make_members
 from bayeskeras.models.predict import check_positive_integer, evaluate, predict
 from bayeskeras.models.prediction import PredictionEngine
+from bayeskeras.models.texts import read_texts
 from bayeskeras.models.vocabulary import Vocabulary
 from bayeskeras.precision import at_least_float32
 from bayeskeras.predictive import PredictiveDistribution

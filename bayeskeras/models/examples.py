@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from bayeskeras.models.texts import check_batch, read_texts
 from bayeskeras.models.vocabulary import is_texts
 
 Array = np.ndarray
@@ -27,21 +28,6 @@ def is_arrays(data: Any) -> bool:
 
 def _is_numbers(leaf: Any) -> bool:
     return isinstance(leaf, int | float | bool | str)
-
-
-def read_texts(model: Any, x: Any) -> Any:
-    """Texts as ids, if the model has a vocabulary; other inputs as they are.
-
-    Texts may be in the list or dictionary of a single input, `{"ids": texts}`.
-    """
-    vocabulary = model.vocabulary
-    if vocabulary is None:
-        return x
-    is_nest = isinstance(x, dict | list | tuple) and len(x) == 1
-    only = next(iter(x.values() if isinstance(x, dict) else x)) if is_nest else x
-    if is_nest and not isinstance(only, str | bytes) and is_texts(only):
-        x = only
-    return vocabulary(x) if is_texts(x) else x
 
 
 def numbers_as_array(data: Any) -> Any:
@@ -188,6 +174,7 @@ def batches_of(x: Any, model: Any, batch_size: int) -> Iterator[tuple[list[Array
             yield [array[start : start + batch_size] for array in arrays], None
         return
     for item in _items(x):
+        check_batch(item)
         inputs, labels = inputs_and_labels(item)
         arrays = to_arrays(inputs, model)
         for start in range(0, len(arrays[0]), batch_size):

@@ -12,7 +12,7 @@ import numpy as np
 from bayeskeras import likelihoods
 from bayeskeras.models.bayesian_model import BayesianModel
 from bayeskeras.models.seeds import hashed_seed, seeded
-from bayeskeras.posteriors.conversion import copy_layer, copy_state
+from bayeskeras.posteriors.conversion import copy_layer, copy_operation, copy_state
 from bayeskeras.priors import Prior
 
 #: Number of members where the user does not say.
@@ -122,7 +122,7 @@ def fresh_copy(model: BayesianModel, name: str) -> BayesianModel:
 
     def clone(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
-            return layer
+            return copy_operation(layer)
         new = copy_layer(layer, _with_other_seeds(layer.get_config()))
         pairs.append((layer, new))
         return new

@@ -13,6 +13,7 @@ from bayeskeras.models.examples import batches_of, check_examples, check_inputs,
 from bayeskeras.models.prediction import BYTE_BUDGET, PredictionEngine, join
 from bayeskeras.models.progress import Progress
 from bayeskeras.models.seeds import hashed_seed
+from bayeskeras.models.texts import given_texts, read_texts, warn_of_losses
 from bayeskeras.moments import Moments
 from bayeskeras.predictive import PredictiveDistribution
 
@@ -57,6 +58,10 @@ def predict(
             f"predict_distribution: expected seed to be an integer >= 0, received: seed={seed!r}"
         )
     total = None
+    texts = given_texts(model, x)
+    if texts is not None and model.vocabulary is not None:
+        warn_of_losses(model.vocabulary, texts)
+    x = read_texts(model, x)
     if is_arrays(x):
         x = to_arrays(x, model)
         check_inputs(x, model)

@@ -23,6 +23,10 @@ END_OF_LINE = "<eos>"
 _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
+#: Typographic quotation marks and apostrophes as those of a keyboard.
+_STRAIGHT = str.maketrans(dict.fromkeys("‘’‚‛ʼ", "'") | dict.fromkeys("“”„‟", '"'))
+
+
 def _words(text: str) -> list[str]:
     return _WORDS.findall(text)
 
@@ -37,6 +41,9 @@ _SPLITS: dict[str, Callable[[str], list[str]]] = {"words": _words, "blanks": _bl
 @keras.saving.register_keras_serializable(package="bayeskeras.models")
 class Vocabulary:
     """The tokens that a network of texts knows, with numbers; the same on every backend.
+
+    A token with typographic quotation marks or apostrophes that the vocabulary does not have is read as the one with
+    straight ones, if it has that.
 
     Id 0 is padding, 1 any unknown token, and the tokens follow from 2. Rows of ids are filled up with 0 at their
     end. A text without a token, the empty one, is read as one unknown token; of a text with more than `max_length`
@@ -59,6 +66,7 @@ class Vocabulary:
 
         vocabulary = bk.models.Vocabulary.from_texts(["a gripping film", "a dull film"], max_tokens=1000)
         vocabulary(["A film!"])  # [[2, 3, 1, 0, ...]]: "a", "film" and an unknown token
+        vocabulary.coverage(["A film!"])  # [0.667]: two of three tokens are known
         ```
     """
 
@@ -155,7 +163,34 @@ class Vocabulary:
 
     def ids(self, text: str) -> list[int]:
         """The ids of a text, none for an empty one, of any length."""
-        return [self._ids.get(token, UNKNOWN) for token in self.tokenize(text)]
+        return [self._id(token) for token in self.tokenize(text)]
+
+    def _id(self, token: str) -> int:
+        known = self._ids.get(token)
+        return self._ids.get(token.translate(_STRAIGHT), UNKNOWN) if known is None else known
+
+    def coverage(self, texts: Sequence[str] | Array) -> Array:
+        """Share of the tokens of each text that a network reads and knows.
+
+        Args:
+            texts: N of them.
+
+        Returns:
+            float64 `(N,)`: 1 where all are known, less where some are unknown or beyond `max_length`; 0 for a text
+            without a token.
+
+        Raises:
+            ValueError: as when the vocabulary is called.
+        """
+        rows = [self.ids(text) for text in self._ordered(texts)]
+        known = [sum(index != UNKNOWN for index in ids[: self.max_length]) for ids in rows]
+        lengths = np.array([len(ids) for ids in rows], np.float64)
+        return np.array(known, np.float64) / np.maximum(lengths, 1.0)
+
+    def _ordered(self, texts: Any) -> list[str]:
+        if isinstance(texts, set | frozenset):
+            raise ValueError(f"Vocabulary: expected texts in an order, received: a {type(texts).__name__}")
+        return checked_texts(texts)
 
     def __call__(self, texts: Sequence[str] | Array) -> Array:
         """Rows of ids.
@@ -170,7 +205,7 @@ class Vocabulary:
         Raises:
             ValueError: if `texts` is a single text, or holds something else.
         """
-        rows = [(self.ids(text) or [UNKNOWN])[: self.max_length] for text in checked_texts(texts)]
+        rows = [(self.ids(text) or [UNKNOWN])[: self.max_length] for text in self._ordered(texts)]
         longest = max(map(len, rows), default=1)
         result = np.full((len(rows), -(-longest // 8) * 8), PADDING, np.int32)
         for row, ids in zip(result, rows, strict=True):
@@ -240,5 +275,6 @@ def checked_texts(texts: Any) -> list[str]:
     items = [item.decode("utf-8") if isinstance(item, bytes) else item for item in texts]
     wrong = [item for item in items if not isinstance(item, str)]
     if wrong:
-        raise ValueError(f"expected texts, received: {wrong[0]!r} of type {type(wrong[0]).__name__}")
+        hint = " (join the tokens of each text)" if isinstance(wrong[0], list | tuple) else ""
+        raise ValueError(f"expected texts{hint}, received: {wrong[0]!r} of type {type(wrong[0]).__name__}")
     return items

@@ -1,4 +1,4 @@
-"""Predictive distributions under their input images."""
+"""Predictive distributions under their inputs: images, texts or series."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from bayeskeras.likelihoods.likelihood import Array
 from bayeskeras.plotting.inputs import check_integer
+from bayeskeras.plotting.shown_inputs import ShownInputs, shown_inputs, wrapped_title
 from bayeskeras.plotting.style import BLUE, GREY, LIGHT_GREY, SKY, look, new_figure
 from bayeskeras.predictive import PredictiveDistribution
 
@@ -25,8 +26,10 @@ def predictive(
     max_items: int = 10,
     columns: int = 5,
     captions: Sequence[str] | None = None,
+    texts: Any = None,
+    series: Any = None,
 ) -> Any:
-    """Class probabilities of the first inputs, each under its image.
+    """Class probabilities of the first inputs, each under its image, text or series.
 
     Bars are mean probabilities, the predicted class in the darker blue; whiskers span the central 90 % of the
     draws. Titles give the predicted class, the predictive entropy and the mutual information (MI) of the network
@@ -40,7 +43,9 @@ def predictive(
         class_names: K names; the default is 0 .. K-1.
         max_items: how many inputs to show at most.
         columns: inputs in one row.
-        captions: N texts to put before the predicted classes (true labels, say), with a colon between.
+        captions: N short texts to put before the predicted classes (true labels, say), with a colon between.
+        texts: N texts that were classified, in place of images; long ones are cut after eight lines.
+        series: the same of series, `(N, length)` or `(N, length, channels)`, or a list of series of several lengths.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -69,19 +74,17 @@ def predictive(
     if captions is not None and len(captions) != len(distribution):
         raise ValueError(f"expected {len(distribution)} captions, received: {len(captions)} captions")
     count = min(max_items, len(distribution))
-    pictures = None if images is None else _pictures(images, len(distribution))[:count]
+    shown = shown_inputs(len(distribution), images, texts, series)
     chosen = distribution[:count]
     means, lower, upper = _probabilities(chosen)
     names = _names(class_names, means.shape[1])
     titles = _titles(chosen, names)
-    if captions is not None:
-        titles = [f"{caption}: {title}" for caption, title in zip(captions, titles, strict=False)]
     if len(names) > ALL_CLASSES:
         bars = _most_probable(chosen, means, lower, upper, names)
     else:
         bars = [_Bars(names, *arrays) for arrays in zip(means, lower, upper, strict=True)]
     with look():
-        figure = _draw(pictures, bars, titles, columns)
+        figure = _draw(shown, bars, titles, captions, columns)
         figure.supxlabel(_legend(chosen, len(names), columns if count > columns else count), fontsize=9)
         return figure
 
@@ -119,24 +122,36 @@ def _most_probable(
     return [_Bars(row, mean, low, high, has_other) for row, mean, low, high in items]
 
 
-def _draw(pictures: Array | None, bars: list[_Bars], titles: list[str], columns: int) -> Any:
-    """The figure: rows of inputs, each an image above its bars."""
+def _draw(
+    shown: ShownInputs | None,
+    bars: list[_Bars],
+    titles: list[str],
+    captions: Sequence[str] | None,
+    columns: int,
+) -> Any:
+    """The figure: rows of inputs, each above its bars."""
     count = len(bars)
     columns = min(count, columns)
     rows = -(-count // columns)
-    heights = [2.0] if pictures is None else [1.7, 1.5]  # inches
+    heights = [2.0] if shown is None else [shown.height, 1.5]  # inches
     bands = len(heights)
     width = min(max(2.3, 0.24 * len(bars[0].names) + 0.5), 3.2)
-    figure = new_figure(max(columns * width, 3.0), rows * (sum(heights) + 0.7) + 0.3)
+    width = max(width, 3.0 / columns, 0.0 if shown is None else shown.width)
+    titles = [
+        wrapped_title(title, None if captions is None else str(captions[item]), width)
+        for item, title in enumerate(titles)
+    ]
+    title_height = 0.3 + 0.2 * max(1 + title.count("\n") for title in titles)
+    figure = new_figure(columns * width, rows * (sum(heights) + title_height) + 0.3)
     grid = figure.add_gridspec(rows * bands, columns, height_ratios=heights * rows)
     for item in range(count):
         row, column = divmod(item, columns)
         axes = figure.add_subplot(grid[row * bands + bands - 1, column])
         _draw_bars(axes, bars[item], first=column == 0)
-        if pictures is not None:
+        if shown is not None:
             axes = figure.add_subplot(grid[row * bands, column])
-            _picture(axes, pictures[item])
-        axes.set_title(titles[item])
+            shown.draw(axes, item)
+        axes.set_title(titles[item], parse_math=False)
     return figure
 
 
@@ -185,39 +200,6 @@ def _legend(distribution: PredictiveDistribution, num_classes: int, columns: int
         parts.append("whiskers: their central 90 %")
     parts.append("entropy and mutual information (MI) in nats")
     return ("; " if columns > 2 else "\n").join(parts)
-
-
-def _pictures(images: Any, count: int) -> Array:
-    pictures = np.asarray(images)
-    if pictures.ndim == 4 and pictures.shape[-1] == 1:
-        pictures = pictures[..., 0]
-    of_one_channel = pictures.ndim == 3
-    if not (of_one_channel or (pictures.ndim == 4 and pictures.shape[-1] == 3)) or len(pictures) != count:
-        raise ValueError(
-            f"expected {count} images (N, height, width) or (N, height, width, 1 or 3), "
-            f"received: images.shape={np.shape(images)}"
-        )
-    if pictures.dtype == np.uint8:
-        return pictures
-    if pictures.dtype.kind not in "biuf" or not ((pictures >= 0) & (pictures <= 1)).all():
-        received = f"dtype {pictures.dtype}"
-        if pictures.dtype.kind in "biuf":
-            received += f" with values from {pictures.min()} to {pictures.max()}"
-        raise ValueError(f"expected images of floats in [0, 1] or of uint8, received: images of {received}")
-    return pictures.astype(np.float32)
-
-
-def _picture(axes: Any, picture: Array) -> None:
-    limits = (
-        {}
-        if picture.ndim == 3
-        else {"cmap": "gray", "vmin": 0, "vmax": 255 if picture.dtype == np.uint8 else 1}
-    )
-    axes.imshow(picture, **limits)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def _draw_bars(axes: Any, bars: _Bars, first: bool) -> None:

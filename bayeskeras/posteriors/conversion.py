@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,7 +112,7 @@ def convert(
 
     def clone(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
-            return without_activation(layer) if layer is final and removed else layer
+            return without_activation(layer) if layer is final and removed else copy_operation(layer)
         new = copy_layer(layer)
         if layer is final and removed:
             new = without_activation(new)
@@ -147,7 +148,15 @@ def convert(
         for layer in leaves
         if id(layer) not in chosen | rates.keys() and (layer.weights or _keeps_dropout(layer))
     ]
+    _remark(report, posterior.remark([layer for layer in leaves if id(layer) in chosen], layers))
     return report
+
+
+def _remark(report: Conversion, remark: str | None) -> None:
+    """Put what a posterior has to say of a conversion into its report, and warn of it."""
+    if remark is not None:
+        report.changes.append(remark)
+        warnings.warn(f"bayesianize: {remark}", stacklevel=4)
 
 
 def _rates_before(
@@ -274,6 +283,18 @@ def copy_layer(layer: keras.layers.Layer, config: dict[str, Any] | None = None) 
             "expected layers that can be made again from their configuration, "
             f"received: layer {layer.name!r} ({type(layer).__name__}): {error}"
         ) from error
+
+
+def copy_operation(operation: Any) -> Any:
+    """An operation of `keras.ops` like this one, outside of any model.
+
+    Models that share an operation object, as `clone_model` would leave it, load as one from a `.keras` file that
+    holds them both.
+    """
+    new = object.__new__(type(operation))  # `copy.copy` would write a file, as for a model.
+    vars(new).update(vars(operation))
+    new._inbound_nodes, new._outbound_nodes = [], []
+    return new
 
 
 def copy_state(old: keras.layers.Layer, new: keras.layers.Layer) -> None:

@@ -15,7 +15,10 @@ class MAP(Posterior):
     """Maximum a posteriori: every weight layer becomes a `bayeskeras.layers.MAP`, which adds -log prior / N.
 
     Args:
-        prior: see `bayeskeras.priors.get`.
+        prior: `None` for `Normal(scale=1.0)`, or see `bayeskeras.priors.get`. For a point the prior is a decay of the
+            weights, `W^2 / (2 scale^2 N)` for each. `Normal(scale="fan_in")`, which a distribution over weights has
+            by default, multiplies it by the number of inputs of a layer: with few examples for many weights the most
+            probable network is then the one whose outputs are constant.
         include_bias: whether biases get the prior too.
 
     Example:
@@ -29,7 +32,7 @@ class MAP(Posterior):
     name = "map"
 
     def __init__(self, prior: Any = None, include_bias: bool = False) -> None:
-        self.prior = priors.get(prior)
+        self.prior = priors.Normal(scale=1.0) if prior is None else priors.get(prior)
         self.include_bias = include_bias
 
     def wrap(self, layer: keras.layers.Layer, input_rank: int) -> tuple[keras.layers.Layer, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -87,6 +87,15 @@ class Posterior:
             The new layer, and a note for the report.
         """
         raise NotImplementedError
+
+    def remark(self, converted: Sequence[keras.layers.Layer], layers: LayerChoice) -> str | None:
+        """What users should know of a conversion that is not what they will have wanted; `None` if all is well.
+
+        Args:
+            converted: the layers of the old model that got the posterior.
+            layers: which layers the user wanted.
+        """
+        return None
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,7 +22,7 @@ class VariationalDropout(Posterior):
     Recurrent layers become `bayeskeras.layers.TiedDropoutRNN`, embeddings `bayeskeras.layers.WordDropout`, and other
     layers with a kernel get dropout on their inputs, for sequences with one mask for all steps
     (`bayeskeras.layers.InputDropout`). Recurrent layers of other kinds, and those with dropout of their own, are left
-    alone; the report says so.
+    alone; the report says so, and a warning where no recurrent layer is left.
 
     Args:
         rate: probability of dropping an input of a layer, at least 0 and less than 1.
@@ -88,6 +89,17 @@ class VariationalDropout(Posterior):
         if is_recurrent(layer):
             return "is a recurrent layer of another kind, or has dropout of its own"
         return super().reason_against(layer)
+
+    def remark(self, converted: Sequence[keras.layers.Layer], layers: LayerChoice) -> str | None:
+        """A sentence if no recurrent layer was converted although all or all hidden layers were wanted."""
+        plain = [layer.layer if isinstance(layer, MAP) else layer for layer in converted]
+        if layers not in ("all", "hidden") or any(map(is_recurrent, plain)):
+            return None
+        return (
+            "variational_dropout converted no recurrent layer, so that only words and inputs of layers are dropped: "
+            "the model has none, or only ones with dropout of their own (dropout, recurrent_dropout) or of other "
+            "kinds than LSTM, GRU and SimpleRNN"
+        )
 
     def wrap(self, layer: keras.layers.Layer, input_rank: int) -> tuple[keras.layers.Layer, str]:
         """The layer of tied masks around `layer`."""

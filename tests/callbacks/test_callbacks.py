@@ -1,6 +1,7 @@
 """KL warm-up, the report on the posterior, and checkpoints."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -105,6 +106,19 @@ def test_report_signal_to_noise_is_the_median_ratio(capsys: pytest.CaptureFixtur
 def test_report_refuses_a_plain_model() -> None:
     with pytest.raises(ValueError, match="MeanField"):
         bk.callbacks.PosteriorReport.report(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
+
+
+@pytest.mark.parametrize("posterior", ["mc_dropout", "map", bk.posteriors.DeepEnsemble(size=2)])
+def test_report_refuses_other_posteriors_before_the_training(posterior: Any) -> None:
+    model = bk.models.MLP(input_shape=(4,), num_classes=3, units=(8,), posterior=posterior)
+    model.compile(optimizer="adam")
+    before = [keras.ops.convert_to_numpy(v.value) for v in model.trainable_variables]
+    with pytest.raises(
+        ValueError, match=r"expected a model with MeanField .*model\.rates\(\).*received: .*(MAP|MC)"
+    ):
+        model.fit(X, Y, epochs=1, verbose=0, callbacks=[bk.callbacks.PosteriorReport()])
+    for old, new in zip(before, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(old, keras.ops.convert_to_numpy(new.value))
 
 
 def test_resumed_training_ends_as_an_unbroken_one(tmp_path: Path) -> None:

@@ -323,6 +323,22 @@ def sequence_model() -> bk.BayesianModel:
     return bk.BayesianModel(ids, keras.layers.Dense(2)(x), likelihood="categorical")
 
 
+@pytest.mark.parametrize(
+    ("method", "wanted"), [("evaluate", "evaluate_distribution needs none"), ("fit", "optimizer")]
+)
+def test_a_model_that_is_not_compiled_says_so(method: str, wanted: str) -> None:
+    model = bk.models.MLP(input_shape=(4,), num_classes=3, units=(2,), posterior="map", name="small")
+    x, y = np.zeros((6, 4), "float32"), np.zeros(6, int)
+    message = (
+        f"BayesianModel.{method}: expected a call of compile.*{wanted}.*model 'small' that is not compiled"
+    )
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(x, y, verbose=0)
+    assert "nll" in model.evaluate_distribution(x, y)
+    model.compile()
+    assert model.evaluate(x, y, verbose=0)[0] > 0
+
+
 def test_masked_positions_do_not_count_and_weights_of_positions_do() -> None:
     model = sequence_model()
     model.compile(optimizer="sgd")

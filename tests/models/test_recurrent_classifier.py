@@ -189,7 +189,7 @@ def test_a_plain_model_of_ids_takes_texts_with_a_vocabulary() -> None:
     [
         ("a good film", "expected a list of texts, received: one text, 'a good film'"),
         (np.array([[1, 9]]), "expected texts, or ids from 0 to 8, received: ids from 1 to 9"),
-        ([["a", "film"], ["a", "film"]], "expected texts .N,., or integer ids"),
+        ([["a", "film"], ["a", "film"]], "expected a list of texts .join the tokens"),
         (["a", None], "received: None of type NoneType"),
         (["a", 3], "received: 3 of type int"),
         (np.zeros((2, 0), int), "length >= 1, received: an array of shape"),

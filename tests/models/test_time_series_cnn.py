@@ -1,5 +1,7 @@
 """The convolutional network for series: shapes, dropout, learning."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -32,6 +34,20 @@ def test_it_finds_a_peak() -> None:
     model.compile(keras.optimizers.Adam(0.01))
     model.fit(x[:200], y[:200], epochs=12, batch_size=20, verbose=0)
     assert model.evaluate_distribution(x[200:], y[200:], num_samples=20, seed=0)["accuracy"] > 0.95
+
+
+@pytest.mark.parametrize("posterior", ["map", bk.posteriors.DeepEnsemble(size=2)])
+def test_the_prior_of_a_point_leaves_few_examples_their_say(posterior: Any) -> None:
+    """Fifty series for 17,000 weights: under a prior of scale 1 / sqrt(fan_in) all outputs were the same."""
+    generator = np.random.default_rng(0)
+    y = np.arange(50) % 2
+    x = (np.sin(np.arange(60) * (0.3 + 0.4 * y[:, None])) + generator.normal(0, 0.3, (50, 60)))[..., None]
+    keras.utils.set_random_seed(0)
+    model = bk.models.TimeSeriesCNN((60, 1), posterior=posterior)
+    model.compile(optimizer="adam")
+    model.fit(x.astype("float32"), y, epochs=15, batch_size=10, verbose=0)
+    scores = model.evaluate_distribution(x.astype("float32"), y)
+    assert scores["accuracy"] > 0.95 and scores["nll"] < 0.4
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Dropout posteriors and sparse variational dropout on whole models: what is replaced by what, recipes."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +247,14 @@ def test_variational_dropout_leaves_other_recurrent_layers_alone() -> None:
     x = L.LSTM(3, dropout=0.1, return_sequences=True, name="own")(inputs)
     x = L.RNN(L.StackedRNNCells([L.LSTMCell(3), L.LSTMCell(2)]), name="stacked")(x)
     network = keras.Model(inputs, L.Dense(2, name="last")(x))
-    model = bayesianize(network, "variational_dropout", likelihood="categorical")
+    with pytest.warns(UserWarning, match="bayesianize: variational_dropout converted no recurrent layer"):
+        model = bayesianize(network, "variational_dropout", likelihood="categorical")
+    assert "converted no recurrent layer" in str(model.conversion)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="bayesianize")
+        for layers_wanted in ("last", lambda layer: layer.name == "last"):
+            bayesianize(network, "variational_dropout", layers_wanted, likelihood="categorical")
+        bayesianize(sequences(), "variational_dropout", likelihood="categorical")
     assert converted(model) == ["last"]
     reason = "is a recurrent layer of another kind, or has dropout of its own"
     assert model.conversion.left_alone == [("own", "LSTM", reason), ("stacked", "RNN", reason)]

@@ -1,6 +1,7 @@
 """Posterior families by name, object and configuration."""
 
 import keras
+import numpy as np
 import pytest
 
 from bayeskeras import layers, posteriors, priors
@@ -41,3 +42,17 @@ def test_every_layer_gets_a_prior_of_its_own() -> None:
     second, _ = family.wrap(keras.layers.Dense(2), 2)
     assert isinstance(first, layers.MeanField) and isinstance(second, layers.MeanField)
     assert first.prior is not second.prior
+
+
+def test_the_default_prior_of_a_point_is_a_standard_normal() -> None:
+    for family in (posteriors.get("map"), posteriors.DeepEnsemble().member):
+        wrapped, _ = family.wrap(keras.layers.Dense(3), 2)
+        assert isinstance(wrapped, layers.MAP)
+        for layer in (wrapped, layers.MAP(keras.layers.Dense(3))):
+            layer.build((None, 7))
+            kernel = keras.ops.convert_to_numpy(layer.kernels[0].value).astype(np.float64)
+            expected = (kernel**2).sum() / 2 + kernel.size * np.log(2 * np.pi) / 2
+            divergence = keras.ops.convert_to_numpy(layer.kl_divergence())
+            np.testing.assert_allclose(divergence, expected, rtol=1e-5)
+    given = posteriors.MAP(prior="normal").prior
+    assert isinstance(given, priors.Normal) and given.scale == "fan_in"
