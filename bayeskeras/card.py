@@ -281,7 +281,7 @@ def _unknown_inputs(test: dict[str, Any]) -> list[str]:
         "|---|---|---|---|",
     ]
     for score, values in test["unknown_detection"].items():
-        label = score.replace("_", " ")
+        label = "negative ELBO" if score == "elbo" else score.replace("_", " ")
         lines.append(f"| {label} | {values['auroc']:.4f} | {values['aupr']:.4f} | {values['fpr95']:.4f} |")
     return lines
 

@@ -74,6 +74,24 @@ def test_the_command_tells_a_good_review_from_a_bad_one(text: str, name: str) ->
     assert text in result.output and name in result.output and "[/b] film" in result.output
 
 
+def test_the_command_draws_digits(tmp_path: Path) -> None:
+    picture = tmp_path / "grid.png"
+    result = CliRunner().invoke(cli.app, ["generate", "vae_digits", "--count", "4", "--out", str(picture)])
+    assert result.exit_code == 0, result.output
+    assert picture.stat().st_size > 1000
+    refused = CliRunner().invoke(cli.app, ["generate", "lenet_map_digits"])
+    assert refused.exit_code == 1 and "expected a preset of a VAE" in str(refused.exception)
+    refused = CliRunner().invoke(cli.app, ["predict", "vae_digits", "seven.png"])
+    assert refused.exit_code == 1 and "bayeskeras generate vae_digits" in str(refused.exception)
+
+
+def test_the_digits_of_the_vae_are_near_to_the_data() -> None:
+    """The lenet of the digits takes most of what it draws for digits."""
+    drawn = bk.zoo.load("vae_digits").generate(200, seed=0)
+    classifier: Any = bk.zoo.load("lenet_map_digits")
+    assert classifier.predict_distribution(drawn, num_samples=1, seed=0, verbose=0).confidence().mean() > 0.7
+
+
 def test_all_presets_together_are_small() -> None:
     assert sum(path.stat().st_size for folder in PRESETS.values() for path in folder.iterdir()) < 120 * 2**20
 

@@ -270,11 +270,11 @@ class LatentVariableModel(keras.Model):
         self, x: Tensor, condition: Tensor | None, z: Tensor, training: bool
     ) -> Tensor:
         """`-log p(x | z, c)` of latent vectors `(S, B, D)`: `(S, B)`."""
-        samples = z.shape[0]
         weights = self.prediction_weights()
-        if samples == 1:
+        if z.shape[0] == 1:
             outputs = self.decoder_outputs(z[0], condition, training)
             return ops.expand_dims(self.likelihood.negative_log_likelihood(x, outputs, weights), 0)
+        samples = ops.shape(z)[0]  # A tensor where TensorFlow compiles for any number.
         flat = ops.reshape(z, (-1, self.latent_dim))
         x = _repeat(x, samples)
         condition = None if condition is None else _repeat(condition, samples)
@@ -498,6 +498,9 @@ def _object(value: Any) -> Any:
     return keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
 
 
-def _repeat(values: Tensor, times: int) -> Tensor:
+def _repeat(values: Tensor, times: Any) -> Tensor:
     """`values` one after another, `(times batch, ...)`."""
-    return ops.tile(values, (times, *(1,) * (len(values.shape) - 1)))
+    shape = ops.shape(values)
+    return ops.reshape(
+        ops.broadcast_to(ops.expand_dims(values, 0), (times, *shape)), (-1, *tuple(values.shape)[1:])
+    )

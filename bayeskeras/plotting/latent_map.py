@@ -64,4 +64,4 @@ def _shades(count: int) -> list[Any]:
         return colours(count)
     from matplotlib import colormaps
 
-    return [colormaps["tab20"](index / 20) for index in range(count)]
+    return [colormaps["tab10" if count <= 10 else "tab20"](index % 20) for index in range(count)]
