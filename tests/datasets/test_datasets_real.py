@@ -74,3 +74,22 @@ def test_tables_have_the_published_splits(
         x, y = datasets.load(f"uci/{name}", split, fold=3, data_dir=tmp_path)
         np.testing.assert_array_equal(x, data[rows][:, features].astype(np.float32))
         np.testing.assert_array_equal(y, data[rows][:, [target]].astype(np.float32))
+
+
+def test_the_wake_is_split_in_time(
+    real_raw_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fields in the order of time, means over 2 x 2 cells of those in the file."""
+    pytest.importorskip("tensorflow_datasets")
+    monkeypatch.setenv("BAYESKERAS_RAW_DATA", str(real_raw_data))
+    with np.load(real_raw_data / "flow" / "cylinder_wake.npz") as arrays:
+        fields = arrays["fields"][..., :2]
+    x, y = datasets.load("cylinder_wake", "train", data_dir=tmp_path)
+    rest, validation, test = (
+        datasets.load("cylinder_wake", split, data_dir=tmp_path)[0]
+        for split in ("train_without_validation", "validation", "test")
+    )
+    assert y is None and x.shape == (50, 32, 64, 2) and test.shape == (21, 32, 64, 2)
+    np.testing.assert_array_equal(np.concatenate([rest, validation]), x)
+    means = sum(fields[:, row::2, column::2] for row in (0, 1) for column in (0, 1)) / 4
+    np.testing.assert_allclose(np.concatenate([x, test]), means[30:], atol=1e-5)

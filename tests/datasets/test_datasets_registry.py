@@ -23,7 +23,7 @@ SERIES = tuple(
 
 
 def test_names_are_all_described() -> None:
-    assert datasets.names() == (*IMAGES, *TABLES, *TEXTS, *SERIES, "leak")
+    assert datasets.names() == (*IMAGES, *TABLES, *TEXTS, *SERIES, "leak", "cylinder_wake")
     for name in datasets.names():
         info = datasets.info(name)
         assert info.name == name
@@ -48,7 +48,13 @@ def test_tables_are_regressions_with_folds(name: str) -> None:
 
 def test_every_kind_of_input_is_named() -> None:
     kinds = {name: datasets.info(name).input_kind for name in datasets.names()}
-    groups = {"image": IMAGES, "table": TABLES, "text": TEXTS, "series": (*SERIES, "leak")}
+    groups = {
+        "image": IMAGES,
+        "table": TABLES,
+        "text": TEXTS,
+        "series": (*SERIES, "leak"),
+        "field": ("cylinder_wake",),
+    }
     assert kinds == {name: kind for kind, names in groups.items() for name in names}
     assert [datasets.info(name).task for name in TEXTS] == [
         "classification",
