@@ -94,7 +94,7 @@ def main() -> None:
     options = lecture.arguments(__doc__, parser)
     names, epochs, count = options.data, (options.epochs, options.second_epochs), options.count
     if options.quick:
-        names, epochs, count = ["digits"], (30, 20), 500
+        names, epochs, count = ["digits"], (15, 8), 500
     rows: list[Any] = []
     pictures: list[Any] = []
     goals = {}

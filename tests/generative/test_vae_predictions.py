@@ -64,8 +64,8 @@ def test_reconstructions_are_those_of_latent_draws() -> None:
     distribution = vae.predict_distribution(x, num_samples=4000, seed=0)
     z = mean[:, None] + stddev[:, None] * np.random.default_rng(5).normal(size=(2, 4000, 3))
     decoded = vae.decode(z.reshape(-1, 3)).reshape(2, 4000, 6, 6, 1)
-    np.testing.assert_allclose(distribution.mean(), decoded.mean(axis=1), atol=0.02)
-    np.testing.assert_allclose(distribution.epistemic(), decoded.var(axis=1), atol=0.006)
+    np.testing.assert_allclose(distribution.mean(), decoded.mean(axis=1), atol=0.04)
+    np.testing.assert_allclose(distribution.epistemic(), decoded.var(axis=1), atol=0.03)
 
 
 def test_predict_is_the_decoder_at_the_posterior_mean() -> None:
