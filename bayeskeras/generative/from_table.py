@@ -49,6 +49,8 @@ def from_table(architecture: str, table: Mapping[str, Any], name: str) -> Any:
         condition: Any = arguments.get("condition")
         if isinstance(condition, dict):
             rest = {key: value for key, value in condition.items() if key != "family"}
+            if condition["family"] == "quadrants":
+                rest["shape"] = shape
             condition = arguments["condition"] = _CONDITIONS[condition["family"]](**rest)
         seen = {} if condition is None else {"condition_shape": condition.shape}
         sensors = arguments.get("sensors")
@@ -81,7 +83,10 @@ def from_table(architecture: str, table: Mapping[str, Any], name: str) -> Any:
             elif isinstance(given, dict):
                 arguments[key] = _object(get, given)
         return ARCHITECTURES[architecture](likelihood=likelihood, name=name, **arguments)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        # Keras raises a ValueError for arguments that a layer does not have; other ValueErrors say what is wrong.
+        if isinstance(error, ValueError) and "Unrecognized keyword" not in str(error):
+            raise
         raise ValueError(
             f"recipe: expected [model] arguments of {architecture}, received: {dict(table)} ({error!r})"
         ) from error
