@@ -15,8 +15,10 @@ from bayeskeras.likelihoods.likelihood import (
     Array,
     Likelihood,
     Tensor,
+    flat,
     in_float32,
     in_float64,
+    over_terms,
     sum_per_example,
 )
 from bayeskeras.precision import at_least_float32
@@ -54,7 +56,9 @@ class Bernoulli(Likelihood):
         """Cross-entropy of the labels and `sigmoid(outputs)`, summed over outputs."""
         logits = at_least_float32(outputs)
         y = ops.cast(self._align(y, tuple(logits.shape)), logits.dtype)
-        return sum_per_example(ops.binary_crossentropy(y, logits, from_logits=True), weights)
+        # In two dimensions, as XLA is slow for terms of a shape that ends in 1, such as grey images.
+        terms = ops.softplus(flat(logits)) - flat(y) * flat(logits)
+        return sum_per_example(terms, None if weights is None else flat(over_terms(weights, logits)))
 
     def mean(self, outputs: Tensor) -> Tensor:
         """`p(y = 1)`, of the shape of the outputs."""

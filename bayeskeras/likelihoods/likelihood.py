@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -189,16 +190,29 @@ class Likelihood(keras.layers.Layer):
 def sum_per_example(values: Tensor, weights: Tensor | None = None) -> Tensor:
     """Sum of `values` `(batch, ...)`, times `weights` of their first axes, over all axes but the first."""
     if weights is not None:
-        if len(weights.shape) > len(values.shape):
-            raise ValueError(
-                f"expected weights of at most the shape {tuple(values.shape)} of the terms of the likelihood, "
-                f"received: weights.shape={tuple(weights.shape)}"
-            )
-        missing = len(values.shape) - len(weights.shape)
-        weights = ops.reshape(weights, (*ops.shape(weights), *(1,) * missing))
-        values = values * ops.cast(weights, values.dtype)
+        values = values * ops.cast(over_terms(weights, values), values.dtype)
     axes = tuple(range(1, len(values.shape)))
     return ops.sum(values, axis=axes) if axes else values
+
+
+def over_terms(weights: Tensor, values: Tensor) -> Tensor:
+    """`weights` of the first axes of `values`, repeated over the others: of the shape of `values` but for the batch."""
+    missing = len(values.shape) - len(weights.shape)
+    if missing < 0:
+        raise ValueError(
+            f"expected weights of at most the shape {tuple(values.shape)} of the terms of the likelihood, "
+            f"received: weights.shape={tuple(weights.shape)}"
+        )
+    weights = ops.reshape(weights, (*ops.shape(weights), *(1,) * missing))
+    return ops.broadcast_to(weights, (ops.shape(weights)[0], *ops.shape(values)[1:]))
+
+
+def flat(values: Tensor) -> Tensor:
+    """`values` `(batch, ...)` as `(batch, F)`; those without another axis as they are."""
+    if len(values.shape) < 3:
+        return values
+    sizes = tuple(values.shape)[1:]
+    return ops.reshape(values, (ops.shape(values)[0], -1 if None in sizes else math.prod(sizes)))
 
 
 def in_float64(parameters: Mapping[str, Array]) -> dict[str, Array]:
