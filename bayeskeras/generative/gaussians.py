@@ -7,6 +7,8 @@ from typing import Any
 
 from keras import ops
 
+from bayeskeras.precision import at_least_float32
+
 Tensor = Any
 
 #: Bounds of log variances: the stddevs that they stand for are 3e-7 and 3e6.
@@ -49,3 +51,12 @@ def normal_divergence(
     log_ratio = log_variance - prior_log_variance
     shift = ops.square(mean - prior_mean) * ops.exp(-prior_log_variance)
     return 0.5 * (shift + ops.expm1(log_ratio) - log_ratio)
+
+
+def split_parameters(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log variance from the outputs `(batch, 2 D)` of a network, in float32 at the least.
+
+    Log variances beyond `LOG_VARIANCE_RANGE` are set to its bounds, so that nothing overflows.
+    """
+    mean, log_variance = ops.split(at_least_float32(outputs), 2, axis=-1)
+    return mean, ops.clip(log_variance, *LOG_VARIANCE_RANGE)

@@ -11,7 +11,6 @@ from keras import ops
 from scipy import special
 
 from bayeskeras.generative.active_units import THRESHOLD, count_active
-from bayeskeras.generative.latent_priors import standard_noise
 from bayeskeras.generative.latent_variable_model import LatentVariableModel
 from bayeskeras.generative.reading import batches, read_condition
 from bayeskeras.models.compiled import compiled
@@ -128,7 +127,7 @@ class LatentEstimates(LatentVariableModel):
             seed: of the draws; default: random.
         """
         generator = np.random.default_rng([_checked_seed(self, seed), _PRIOR])
-        noise = standard_noise(generator, (1, count, self.latent_dim))
+        noise = _standard_noise(generator, (1, count, self.latent_dim))
         choice = generator.random((1, count), dtype=np.float32)
         z: Array = self._call("prior_draw", noise, choice, condition if self.prior.is_conditional else None)[
             0
@@ -241,7 +240,7 @@ class LatentEstimates(LatentVariableModel):
 
         def draw(part: slice, numbers: range) -> Array:
             noise = [
-                standard_noise(np.random.default_rng([seed, _POSTERIOR, index]), (1, self.latent_dim))
+                _standard_noise(np.random.default_rng([seed, _POSTERIOR, index]), (1, self.latent_dim))
                 for index in numbers
             ]
             return mean[None, part] + stddev[None, part] * np.stack(noise)
@@ -259,7 +258,7 @@ class LatentEstimates(LatentVariableModel):
 
         def draw(part: slice, numbers: range) -> Array:
             generators = [np.random.default_rng([seed, _PRIOR, index]) for index in numbers]
-            noise = np.stack([standard_noise(generator, (1, self.latent_dim)) for generator in generators])
+            noise = np.stack([_standard_noise(generator, (1, self.latent_dim)) for generator in generators])
             choice = np.array([[generator.random()] for generator in generators], np.float32)
             shape = (len(numbers), part.stop - part.start)
             return self._call(
@@ -324,7 +323,7 @@ class LatentEstimates(LatentVariableModel):
             state: Any = None
             for start in range(0, num_samples, block):
                 count = min(block, num_samples - start)
-                noise = np.stack([standard_noise(g, (count, self.latent_dim)) for g in generators], axis=1)
+                noise = np.stack([_standard_noise(g, (count, self.latent_dim)) for g in generators], axis=1)
                 if method == "importance":
                     terms = self._call("estimate", part, given, noise)
                 else:
@@ -396,3 +395,8 @@ def _checked_seed(model: Any, seed: Any) -> int:
             f"{type(model).__name__}: expected seed to be an integer >= 0, received: seed={seed!r}"
         )
     return int(seed)
+
+
+def _standard_noise(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Numbers from N(0, 1), float32."""
+    return generator.standard_normal(shape, dtype=np.float32)

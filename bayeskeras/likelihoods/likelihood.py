@@ -196,7 +196,7 @@ def sum_per_example(values: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 def over_terms(weights: Tensor, values: Tensor) -> Tensor:
-    """`weights` of the first axes of `values`, repeated over the others: of the shape of `values` but for the batch."""
+    """`weights` of the first axes of `values`, repeated over the others."""
     missing = len(values.shape) - len(weights.shape)
     if missing < 0:
         raise ValueError(

@@ -6,8 +6,7 @@ import pytest
 from keras import ops
 
 from bayeskeras import generative, likelihoods
-from bayeskeras.generative.gaussians import normal_divergence
-from bayeskeras.generative.latent_priors import split_parameters
+from bayeskeras.generative.gaussians import normal_divergence, split_parameters
 from tests.oracles import tfp_distributions
 
 

@@ -1,0 +1,43 @@
+"""Condition: the base class of conditions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+Tensor = Any
+
+
+class Condition:
+    """Base class: how what users give as a condition becomes the array that networks see."""
+
+    #: Shape of the array of one example.
+    shape: tuple[int, ...] = ()
+
+    def array(self, data: Array | None, given: Any) -> Any:
+        """The array `(N, *shape)`.
+
+        Args:
+            data: the data that belong to it, or `None` where they are to be predicted.
+            given: what the user gave, or `None` where it can be read from the data.
+        """
+        raise NotImplementedError
+
+    def predicted(self) -> Array | None:
+        """Which entries of data are predicted, 0 or 1, `(1, ...)`; `None` for all."""
+        return None
+
+    def complete(self, outputs: Tensor, condition: Tensor, likelihood: Any) -> Tensor:
+        """Outputs of a decoder, with what the condition says of them filled in."""
+        return outputs
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Condition:
+        """The condition of a configuration."""
+        return cls(**config)

@@ -1,0 +1,96 @@
+"""PartialImage: the known part of an image as a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from bayeskeras import likelihoods
+from bayeskeras.generative.conditions.condition import Condition
+
+Array = np.ndarray
+Tensor = Any
+
+
+#: What stands for an unknown entry of a partly known array, whose values are in [0, 1].
+UNKNOWN = -1.0
+
+
+@keras.saving.register_keras_serializable(package="bayeskeras.generative")
+class PartialImage(Condition):
+    """The known part of an image in [0, 1]; the rest is predicted, and only it counts in the likelihood.
+
+    Networks see the image with -1 for what is unknown. Users give whole images, whose unknown part is not read, or
+    images that are -1 (or NaN) there.
+
+    Args:
+        known: which pixels are known, `(height, width, channels)`, true or false.
+
+    Raises:
+        ValueError: if all pixels are known, or none.
+    """
+
+    def __init__(self, known: Any) -> None:
+        self.known = np.asarray(known, bool)
+        if self.known.all() or not self.known.any():
+            raise ValueError(
+                "PartialImage: expected some known pixels and some unknown ones, "
+                f"received: {int(self.known.sum())} known of {self.known.size}"
+            )
+        self.shape = self.known.shape
+
+    @classmethod
+    def quadrants(cls, count: int, shape: Sequence[int] = (28, 28, 1)) -> PartialImage:
+        """Known quadrants as in Sohn, Lee and Yan (2015): bottom left; the left half; all but the bottom right.
+
+        Args:
+            count: number of known quadrants, 1, 2 or 3.
+            shape: of the images.
+
+        Raises:
+            ValueError: if `count` is none of these.
+        """
+        if count not in (1, 2, 3):
+            raise ValueError(f"PartialImage.quadrants: expected 1, 2 or 3, received: count={count!r}")
+        height, width = shape[0] // 2, shape[1] // 2
+        known = np.zeros(tuple(shape), bool)
+        known[height:, :width] = True
+        if count >= 2:
+            known[:, :width] = True
+        if count == 3:
+            known[:height] = True
+        return cls(known)
+
+    def array(self, data: Array | None, given: Any) -> Any:
+        """The image, with -1 for what is unknown."""
+        images = given if given is not None else data
+        if images is None:
+            return None
+        images = np.asarray(images if isinstance(images, np.ndarray | list) else ops.convert_to_numpy(images))
+        if images.dtype == np.uint8:
+            images = images / np.float32(255)
+        if images.shape[1:] != self.shape:
+            return images
+        return np.where(self.known, images, UNKNOWN).astype(np.float32)
+
+    def predicted(self) -> Array:
+        """1 for unknown pixels."""
+        return (~self.known).astype(np.float32)[None]
+
+    def complete(self, outputs: Tensor, condition: Tensor, likelihood: Any) -> Tensor:
+        """Known pixels: logits of a Bernoulli likelihood, means of another with one output for each pixel."""
+        if likelihood.outputs_per_label != 1 or likelihood.has_class_axis:
+            return outputs
+        values = ops.cast(condition, outputs.dtype)
+        if isinstance(likelihood, likelihoods.Bernoulli):
+            inside = ops.clip(values, 1e-6, 1.0 - 1e-6)
+            values = ops.log(inside) - ops.log1p(-inside)
+        return ops.where(ops.convert_to_tensor(self.known[None]), values, outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {"known": self.known.tolist()}
