@@ -7,34 +7,35 @@ from collections.abc import Iterator
 
 import pytest
 
-# Read when TensorFlow and matplotlib are imported, in this process and in those that tests start.
+# Read when backends and matplotlib are imported, in this process and in those that tests start.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["MPLBACKEND"] = "Agg"
+# The networks here are small: to compile them takes longer than to run them.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 pytest.register_assert_rewrite("tests.kit")
 
-_temporary_data_dir: str | None = None
+#: Folders of this run, by the variable that names them: prepared data sets, compiled functions of JAX.
+_FOLDERS = ("TFDS_DATA_DIR", "JAX_COMPILATION_CACHE_DIR")
+_temporary: dict[str, str] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gives tensorflow-datasets a temporary folder, unless one was chosen; it is read on its import.
-
-    With pytest-xdist every worker has its own, so that no two prepare a data set in the same place.
-    """
-    global _temporary_data_dir
-    is_controller = bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
-    if "TFDS_DATA_DIR" not in os.environ and not is_controller:
-        _temporary_data_dir = tempfile.mkdtemp(prefix="bayeskeras-tfds-")
-        os.environ["TFDS_DATA_DIR"] = _temporary_data_dir
+    """Makes the temporary folders, unless they were chosen; workers of pytest-xdist share those of their run."""
+    for variable in _FOLDERS:
+        if variable not in os.environ:
+            os.environ[variable] = _temporary[variable] = tempfile.mkdtemp(prefix="bayeskeras-tests-")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Removes that folder."""
-    global _temporary_data_dir
-    if _temporary_data_dir is not None:
-        del os.environ["TFDS_DATA_DIR"]
-        shutil.rmtree(_temporary_data_dir, ignore_errors=True)
-        _temporary_data_dir = None
+    """Removes them."""
+    for variable, folder in _temporary.items():
+        os.environ.pop(variable, None)
+        shutil.rmtree(folder, ignore_errors=True)
+    _temporary.clear()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -42,6 +43,17 @@ def pytest_report_header(config: pytest.Config) -> str:
     import keras
 
     return f"keras {keras.__version__} on {keras.backend.backend()}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_graphs() -> None:
+    """Leaves out what TensorFlow does to make graphs faster, which takes longer here than it saves."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(autouse=True)

@@ -77,7 +77,7 @@ def test_batch_size_does_not_move_the_posterior(batch_size: int) -> None:
 @pytest.mark.parametrize("estimator", ["weight", "flipout"])
 def test_every_estimator(estimator: str) -> None:
     # Examples share all or part of the noise: it takes more steps to average it away.
-    check(fitted(estimator=estimator, epochs=300))
+    check(fitted(estimator=estimator, epochs=200))
 
 
 @pytest.mark.parametrize("source", [name for name in SOURCES if name not in ("arrays", "tensors")])

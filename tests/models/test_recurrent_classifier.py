@@ -74,8 +74,10 @@ def test_unknown_words_are_one_token_and_an_empty_text_is_one_of_them() -> None:
     assert np.abs(short.predict([long], verbose=0) - model.predict([long], verbose=0)).max() > 1e-4
 
 
-@pytest.mark.parametrize("posterior", ["map", "variational_dropout", "mean_field", "deep_ensemble"])
-def test_it_learns_from_texts(posterior: str) -> None:
+@pytest.mark.parametrize(
+    "posterior", ["map", "variational_dropout", "mean_field", bk.posteriors.DeepEnsemble(2)]
+)
+def test_it_learns_from_texts(posterior: Any) -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 200)
     others = generator.choice(["a", "film", "plot", "!"], (200, 4))
