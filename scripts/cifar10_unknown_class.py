@@ -42,6 +42,7 @@ LABELS = {"plain": "plain", "ensemble": "ensemble (EN)", "mc": "MC dropout", "vi
 #: As in the filter figure.
 COLOURS = {"plain": BLUE, "ensemble": ORANGE, "mc": VERMILLION, "vi": SKY}
 EPOCHS = {"ensemble": 50, "mc": 400, "vi": 700}
+QUICK_EPOCHS = 3
 MEMBERS = 5
 DRAWS = 50
 
@@ -73,7 +74,7 @@ def data(quick: bool) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     x_test, y_test = bk.datasets.load("cifar10", "test", unknown_class=UNKNOWN)
     horses, _ = bk.datasets.unknown("cifar10", "test", unknown_class=UNKNOWN)
     if quick:
-        x_train, y_train = x_train[:3000], y_train[:3000]
+        x_train, y_train = x_train[:1500], y_train[:1500]
         x_test, y_test, horses = x_test[:900], y_test[:900], horses[:100]
     x_test = np.concatenate([x_test, horses])
     return (x_train, y_train), (x_test, np.concatenate([y_test, np.full(len(horses), -1)]))
@@ -125,7 +126,7 @@ def variational_network() -> bk.BayesianModel:
 def predictions(trainings: list[str], options: argparse.Namespace) -> dict[str, bk.PredictiveDistribution]:
     """Trains what is not trained yet, and predicts all test images."""
     (x, y), (x_test, _) = data(options.quick)
-    epochs = dict.fromkeys(TRAININGS, 6) if options.quick else EPOCHS
+    epochs = dict.fromkeys(TRAININGS, QUICK_EPOCHS) if options.quick else EPOCHS
     work = options.work / ("cifar10_unknown_class_quick" if options.quick else "cifar10_unknown_class")
     distributions: dict[str, bk.PredictiveDistribution] = {}
     for training in trainings:
@@ -221,7 +222,7 @@ def main() -> None:
     )
     results = {
         "seed": options.seed,
-        "epochs": 6 if options.quick else EPOCHS,
+        "epochs": QUICK_EPOCHS if options.quick else EPOCHS,
         "accuracy": accuracies,
         "published_known": PUBLISHED_KNOWN,
         "filter": filtered,

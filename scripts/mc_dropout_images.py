@@ -62,7 +62,7 @@ BATCH_SIZE = 128
 
 #: One over the share of the training images -> epochs.
 EPOCHS = {1: 35, 4: 70, 32: 200}
-QUICK_EPOCHS = {1: 12, 4: 24}
+QUICK_EPOCHS = {1: 5, 4: 8}
 
 PASSES = 100
 ANGLES = tuple(10 * step for step in range(12))

@@ -87,8 +87,8 @@ ROWS = (
     Row("cifar10", "VGG", "Sparse VD", 30, 3e-4, (10.0, 10.0, 100.0)),
 )
 QUICK_ROWS = (
-    Row("digits", "FC", "binary dropout", 200, 1e-3, (100.0, 10.0, None)),
-    Row("digits", "FC", "Sparse VD", 300, 1e-3, (10.0, 10.0, 100.0)),
+    Row("digits", "FC", "binary dropout", 50, 1e-3, (100.0, 10.0, None)),
+    Row("digits", "FC", "Sparse VD", 80, 1e-3, (10.0, 10.0, 100.0)),
 )
 
 

@@ -22,12 +22,15 @@ from bayeskeras.datasets.readers import reading
 #: The snapshot from which on vortices are shed regularly, and the first one of the test part.
 FIRST, FIRST_TEST = 30, 80
 
+#: Mean velocity through a cross-section of the channel, in the units of the simulation: the unit of the data set.
+BULK_VELOCITY = 0.054
+
 #: Last snapshots of the training part, which are the validation part.
 _VALIDATION = 10
 
 
 def read_cylinder_wake(files: Sequence[Path], part: str) -> Columns:
-    """Velocities of the snapshots of a part, means over 2 x 2 cells.
+    """Velocities of the snapshots of a part in units of the bulk velocity, means over 2 x 2 cells.
 
     Args:
         files: one `.npz` file with `fields` (snapshots, 64, 128, 3).
@@ -40,7 +43,7 @@ def read_cylinder_wake(files: Sequence[Path], part: str) -> Columns:
     with reading(path), np.load(path) as arrays:
         fields = arrays["fields"][..., :2]
     count, height, width, channels = fields.shape
-    means = fields.reshape(count, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+    means = fields.reshape(count, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4)) / BULK_VELOCITY
     chosen = slice(FIRST, FIRST_TEST) if part == "train" else slice(FIRST_TEST, None)
     return {"field": means[chosen].astype(np.float32), "snapshot": np.arange(count)[chosen]}
 
@@ -73,9 +76,9 @@ DESCRIPTIONS = (
             task="reconstruction",
             input_kind="field",
             description=(
-                "Velocity (u, v) of a simulated flow past a cylinder in a channel, in the units of the "
-                "simulation, on 32 x 64 places with a spacing of 0.625 (the radius of the cylinder is 2.5): means "
-                "over 2 x 2 cells of the resampled fields. 71 snapshots of the regular vortex shedding, whose period "
+                "Velocity (u, v) of a simulated flow past a cylinder in a channel, in units of the bulk velocity "
+                "(the mean through a cross-section), on 32 x 64 places with a spacing of 0.625 (the radius of the "
+                "cylinder is 2.5): means over 2 x 2 cells of the resampled fields. 71 snapshots of the regular vortex shedding, whose period "
                 "is 5 to 6 snapshots; the test part is later in time."
             ),
             input_shape=(32, 64, 2),
@@ -97,6 +100,7 @@ DESCRIPTIONS = (
         source=Source(
             raw={part: Files(partial(read_cylinder_wake, part=part), _RAW) for part in ("train", "test")},
             download={},
+            version="1.1.0",
         ),
         validation_examples=_VALIDATION,
     ),
