@@ -50,7 +50,8 @@ def lookup(
         if isinstance(found, base):
             return found
     names = ", ".join(repr(name) for name in by_name)
+    article = "an" if what[0] in "aeiou" else "a"
     raise ValueError(
-        f"expected a {what}: one of {names}, a {base.__name__}{others} or a configuration, "
+        f"expected {article} {what}: one of {names}, a {base.__name__}{others} or a configuration, "
         f"received: {what}={identifier!r}"
     )

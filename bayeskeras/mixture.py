@@ -175,7 +175,7 @@ def quantile(likelihood: Likelihood, parameters: Parameters, q: float) -> Array:
     """Quantile `(N, ...)` of the mixture's marginal for each output.
 
     Solves `mean_t F_t(y) = q` between the smallest and the largest quantile of the draws, by Chandrupatla's
-    method (`scipy.optimize.elementwise`); by bisection over the integers for counts.
+    method (`scipy.optimize.elementwise`); by bisection over the integers for counts and levels.
 
     Args:
         likelihood: of each draw; has a scipy distribution.
@@ -205,8 +205,8 @@ def _quantile_of_block(likelihood: Likelihood, columns: Parameters, q: float) ->
     distribution = likelihood.scipy_distribution(columns)
     quantiles = distribution.ppf(q)
     lower, upper = quantiles.min(axis=0), quantiles.max(axis=0)
-    if hasattr(distribution.dist, "pmf"):
-        return _integer_quantile(likelihood, columns, q, lower, upper)
+    if likelihood.spacing is not None:
+        return _integer_quantile(likelihood, columns, q, lower, upper) * likelihood.spacing
     result = 0.5 * (lower + upper)
     margin = 1e-9 * (np.abs(lower) + np.abs(upper)) + 1e-300
     spread = np.flatnonzero(upper - lower > margin)

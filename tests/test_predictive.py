@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from bayeskeras.likelihoods import Categorical, Normal
+from bayeskeras.likelihoods import Categorical, DiscretizedLogistic, Normal
 from bayeskeras.predictive import PredictiveDistribution
 from tests.oracles import tfp_distributions
 
@@ -159,6 +159,27 @@ def test_quantile_inverts_the_mean_cdf(make: object) -> None:
         }
         cdf = distribution.likelihood.scipy_distribution(parameters).cdf(quantile).mean(axis=0)
         np.testing.assert_allclose(cdf, level, rtol=1e-8)
+
+
+@pytest.mark.parametrize("q", [0.001, 0.05, 0.5, 0.95, 0.999])
+def test_quantile_of_levels_is_the_first_with_enough_below(q: float) -> None:
+    """Mixtures of levels, against the sum of the probabilities of all of them."""
+    likelihood = DiscretizedLogistic("predicted", num_levels=11)
+    generator = np.random.default_rng(0)
+    parameters = {
+        "loc": generator.uniform(-0.3, 1.3, (7, 4, 3)),
+        "scale": generator.uniform(0.01, 0.5, (7, 4, 3)),
+    }
+    levels = np.linspace(0.0, 1.0, 11)
+    probabilities = np.stack(
+        [np.exp(likelihood.log_density(parameters, np.full((7, 4, 3), level))) for level in levels]
+    )
+    cumulative = probabilities.mean(axis=1).cumsum(axis=0)
+    np.testing.assert_allclose(cumulative[-1], 1.0, rtol=1e-9)
+    expected = levels[np.argmax(cumulative >= q, axis=0)]
+    np.testing.assert_allclose(
+        PredictiveDistribution(likelihood, parameters).quantile(q), expected, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("make", REGRESSIONS)

@@ -78,8 +78,8 @@ DESCRIPTIONS = (
             description=(
                 "Velocity (u, v) of a simulated flow past a cylinder in a channel, in units of the bulk velocity "
                 "(the mean through a cross-section), on 32 x 64 places with a spacing of 0.625 (the radius of the "
-                "cylinder is 2.5): means over 2 x 2 cells of the resampled fields. 71 snapshots of the regular vortex shedding, whose period "
-                "is 5 to 6 snapshots; the test part is later in time."
+                "cylinder is 2.5): means over 2 x 2 cells of the resampled fields. 71 snapshots of the regular "
+                "vortex shedding, whose period is 5 to 6 snapshots; the test part is later in time."
             ),
             input_shape=(32, 64, 2),
             num_classes=None,

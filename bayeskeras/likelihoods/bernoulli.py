@@ -46,6 +46,7 @@ class Bernoulli(Likelihood):
     """
 
     parameter_names = ("logits",)
+    spacing = 1.0
 
     @property
     def is_classification(self) -> bool:

@@ -8,12 +8,32 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from scipy import special
+from scipy import special, stats
 
 from bayeskeras import tfp
 from bayeskeras.likelihoods.likelihood import Array, Tensor, in_float32, in_float64, sum_per_example
 from bayeskeras.likelihoods.location_scale import LocationScale
 from bayeskeras.priors.prior import is_number
+
+
+class _LevelNumbers(stats.rv_discrete):
+    """Numbers `0 .. steps` of the levels: a logistic variable in units of a step, rounded and clipped."""
+
+    def _argcheck(self, location: Array, scale: Array, steps: Array) -> Array:
+        return (scale > 0.0) & (steps >= 1.0)
+
+    def _get_support(self, location: Array, scale: Array, steps: Array) -> tuple[Array, Array]:
+        return np.zeros_like(steps), steps
+
+    def _cdf(self, number: Array, location: Array, scale: Array, steps: Array) -> Array:
+        below = special.expit((np.floor(number) + 0.5 - location * steps) / (scale * steps))
+        return np.where(number >= steps, 1.0, below)
+
+    def _ppf(self, q: Array, location: Array, scale: Array, steps: Array) -> Array:
+        return np.clip(np.ceil((location + scale * special.logit(q)) * steps - 0.5), 0.0, steps)
+
+
+_level_numbers = _LevelNumbers(name="level_numbers")
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.likelihoods")
@@ -68,6 +88,7 @@ class DiscretizedLogistic(LocationScale):
                 f"DiscretizedLogistic: expected num_levels >= 2, received: num_levels={num_levels!r}"
             )
         self.num_levels = int(num_levels)
+        self.spacing = 1.0 / (self.num_levels - 1)
 
     @property
     def scale(self) -> str | float:
@@ -115,11 +136,9 @@ class DiscretizedLogistic(LocationScale):
             )
 
     def scipy_distribution(self, parameters: Mapping[str, Array]) -> Any:
-        """Raises: scipy has no such distribution."""
-        raise ValueError(
-            "expected a likelihood with a scipy distribution (use tfp_distribution), "
-            "received: likelihood=DiscretizedLogistic"
-        )
+        """Of the *numbers* `0 .. L-1` of the levels, as `tfp_distribution`."""
+        values = in_float64(parameters)
+        return _level_numbers(values["loc"], values["scale"], float(self.num_levels - 1))
 
     def tfp_distribution(self, parameters: Mapping[str, Array]) -> Any:
         """Of the *numbers* `0 .. L-1` of the levels: `QuantizedDistribution` of a shifted logistic one."""

@@ -40,6 +40,10 @@ class Likelihood(keras.layers.Layer):
     #: Whether the last axis of the mean holds the classes of one label.
     has_class_axis: bool = False
 
+    #: Distance between neighbouring labels of counts and levels, whose scipy distribution is that of label / spacing;
+    #: `None` for real labels.
+    spacing: float | None = None
+
     def build(self, output_shape: Shape) -> None:
         """Check that the likelihood fits the network and make its parameters.
 

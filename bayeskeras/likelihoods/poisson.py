@@ -44,6 +44,7 @@ class Poisson(Likelihood):
     """
 
     parameter_names = ("log_rate",)
+    spacing = 1.0
 
     def negative_log_likelihood(self, y: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:
         """`exp(outputs) - y outputs + log y!`, summed over outputs."""
