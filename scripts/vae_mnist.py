@@ -27,7 +27,10 @@ import keras
 import numpy as np
 
 import bayeskeras as bk
+from bayeskeras import zoo
+from bayeskeras.models import preset_folder
 from bayeskeras.plotting.style import BLUE, GREY, LIGHT_GREY, look, new_figure
+from bayeskeras.recipe import Recipe
 
 #: NLL of the paper and of a run of others (github.com/nbip/IWAE), in nats.
 PUBLISHED = {
@@ -39,8 +42,7 @@ PUBLISHED = {
     "iwae_50": (84.78, 84.59),
 }
 
-#: Presets of rows, and the epochs of their recipes.
-PRESET_EPOCHS = 400
+#: Presets of rows.
 PRESETS = {"vae_1": "vae_mnist", "iwae_5": "iwae_mnist"}
 
 
@@ -70,6 +72,11 @@ def train(method: str, x: np.ndarray, epochs: int, options: argparse.Namespace) 
         batch_size=100,
     )
     return model
+
+
+def preset_epochs(name: str) -> int:
+    """Epochs of the recipe of a preset."""
+    return int(Recipe.read(preset_folder.find(name) / zoo.RECIPE).training["epochs"])
 
 
 def figure(rows: list[list[Any]], models: dict[str, Any]) -> Any:
@@ -116,7 +123,7 @@ def main() -> None:
         elbo = float(model.elbo(x_test, seed=options.seed).mean())
         error = float(nll.std(ddof=1) / np.sqrt(len(nll)))
         units = model.active_units(x_test)
-        trained = PRESET_EPOCHS if is_preset else epochs
+        trained = preset_epochs(PRESETS[method]) if is_preset else epochs
         rows.append([method, trained, float(nll.mean()), error, -elbo, *PUBLISHED[method], units])
     lecture.print_table(
         f"{data}: NLL of the test set in nats, {samples:,} importance samples",

@@ -14,6 +14,7 @@ from bayeskeras.generative.latent_estimates import LatentEstimates
 from bayeskeras.generative.networks import mlp_encoder
 from bayeskeras.generative.reading import read_condition
 from bayeskeras.generative.vae import ready_made
+from bayeskeras.models.seeds import checked_seed
 from bayeskeras.models.sizes import are_sizes
 from bayeskeras.predictive import PredictiveDistribution
 
@@ -187,7 +188,7 @@ class ConditionalVAE(LatentEstimates):
             Array `(N, ...)`.
         """
         given = self._conditions(condition)
-        seed = int(np.random.randint(2**31)) if seed is None else seed
+        seed = checked_seed(type(self).__name__, seed)
         return self._generated(self.prior_sample(len(given), given, seed), given, draw, seed)
 
     def predict_distribution(

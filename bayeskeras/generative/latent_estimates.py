@@ -16,6 +16,7 @@ from bayeskeras.generative.reading import batches, read_condition
 from bayeskeras.models.compiled import compiled
 from bayeskeras.models.examples import is_arrays
 from bayeskeras.models.progress import Progress
+from bayeskeras.models.seeds import checked_seed
 from bayeskeras.models.sizes import is_size
 from bayeskeras.moments import Moments
 from bayeskeras.predictive import PredictiveDistribution
@@ -126,7 +127,7 @@ class LatentEstimates(LatentVariableModel):
             condition: `(count, ...)`, for a prior that depends on it.
             seed: of the draws; default: random.
         """
-        generator = np.random.default_rng([_checked_seed(self, seed), _PRIOR])
+        generator = np.random.default_rng([checked_seed(type(self).__name__, seed), _PRIOR])
         noise = _standard_noise(generator, (1, count, self.latent_dim))
         choice = generator.random((1, count), dtype=np.float32)
         z: Array = self._call("prior_draw", noise, choice, condition if self.prior.is_conditional else None)[
@@ -139,7 +140,7 @@ class LatentEstimates(LatentVariableModel):
     ) -> Array:
         if not draw:
             return self._means(z, condition, batch_size)
-        generator = np.random.default_rng([_checked_seed(self, seed), _LIKELIHOOD])
+        generator = np.random.default_rng([checked_seed(type(self).__name__, seed), _LIKELIHOOD])
         size = _size(batch_size)
         parts = []
         for start in range(0, len(z), size):
@@ -231,7 +232,7 @@ class LatentEstimates(LatentVariableModel):
     ) -> PredictiveDistribution:
         """The distribution of data under latent vectors of the posterior; draw t has one noise vector for all."""
         self._check_count("num_samples", num_samples)
-        seed = _checked_seed(self, seed)
+        seed = checked_seed(type(self).__name__, seed)
         encoded = []
         for part, given in batches(self, x, condition, _size(batch_size)):
             encoded.append((*self._call("posterior", part, given), given))
@@ -252,7 +253,7 @@ class LatentEstimates(LatentVariableModel):
     ) -> PredictiveDistribution:
         """The distribution of data under latent vectors of the prior of a condition; see `_reconstructions`."""
         self._check_count("num_samples", num_samples)
-        seed = _checked_seed(self, seed)
+        seed = checked_seed(type(self).__name__, seed)
         given = read_condition(self, condition)
         assert given is not None
 
@@ -307,7 +308,7 @@ class LatentEstimates(LatentVariableModel):
             method: `"importance"`: samples of the posterior; `"monte_carlo"`: of the prior of the condition.
         """
         self._check_count("num_samples", num_samples)
-        seed = _checked_seed(self, seed)
+        seed = checked_seed(type(self).__name__, seed)
         pixels = self._binarized(x, seed)
         width = self._width
         size = _size(batch_size, default=max(1, min(BATCH_SIZE, NUMBERS // width // min(num_samples, 128))))
@@ -366,7 +367,7 @@ class LatentEstimates(LatentVariableModel):
     def _scores(self, x: Any, condition: Any, num_samples: int, *options: Any) -> dict[str, float]:
         """Mean scores over data."""
         batch_size, seed, verbose = options
-        seed = _checked_seed(self, seed)
+        seed = checked_seed(type(self).__name__, seed)
         reconstruction, divergence = self._bounds(x, condition, 1, batch_size, seed)
         nll = -self._log_likelihoods(x, condition, num_samples, "importance", batch_size, seed, verbose)
         return {
@@ -384,17 +385,6 @@ def _size(batch_size: Any, default: int = BATCH_SIZE) -> int:
     if not is_size(batch_size):
         raise ValueError(f"expected batch_size >= 1, received: batch_size={batch_size!r}")
     return int(batch_size)
-
-
-def _checked_seed(model: Any, seed: Any) -> int:
-    """The seed, or a random one for `None`."""
-    if seed is None:
-        return int(np.random.randint(2**31))
-    if not is_size(seed, least=0):
-        raise ValueError(
-            f"{type(model).__name__}: expected seed to be an integer >= 0, received: seed={seed!r}"
-        )
-    return int(seed)
 
 
 def _standard_noise(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from bayeskeras import likelihoods
 from bayeskeras.generative.vae import VAE
 from bayeskeras.models import preset_folder
-from bayeskeras.models.seeds import hashed_seed
+from bayeskeras.models.seeds import checked_seed, hashed_seed
 
 Array = np.ndarray
 
@@ -108,7 +108,7 @@ class TwoStageVAE(keras.Model):
             seed: the same seed gives the same data.
             draw: whether to draw from the likelihood of the data too; else its means are returned.
         """
-        seed = int(np.random.randint(2**31)) if seed is None else seed
+        seed = checked_seed(type(self).__name__, seed)
         z = self.second.generate(n, seed, draw=True)
         return self.first._generated(z.astype(np.float32), None, draw, hashed_seed(seed, 1))
 

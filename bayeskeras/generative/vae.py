@@ -12,6 +12,7 @@ from bayeskeras import likelihoods
 from bayeskeras.generative.active_units import THRESHOLD, count_active
 from bayeskeras.generative.latent_estimates import LatentEstimates
 from bayeskeras.generative.networks import DECODERS, ENCODERS
+from bayeskeras.models.seeds import checked_seed
 from bayeskeras.predictive import PredictiveDistribution
 
 Array = np.ndarray
@@ -136,7 +137,7 @@ class VAE(LatentEstimates):
             Array `(n, ...)`.
         """
         self._check_count("n", n)
-        seed = int(np.random.randint(2**31)) if seed is None else seed
+        seed = checked_seed(type(self).__name__, seed)
         return self._generated(self.prior_sample(n, seed=seed), None, draw, seed)
 
     def interpolate(self, a: Any, b: Any, steps: int = 10) -> Array:

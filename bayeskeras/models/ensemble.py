@@ -21,6 +21,7 @@ from bayeskeras.models.examples import check_inputs, is_arrays, to_arrays
 from bayeskeras.models.members import Source, make_members
 from bayeskeras.models.predict import check_positive_integer, evaluate, predict
 from bayeskeras.models.prediction import PredictionEngine
+from bayeskeras.models.seeds import checked_seed
 from bayeskeras.models.texts import read_texts
 from bayeskeras.models.vocabulary import Vocabulary
 from bayeskeras.precision import at_least_float32
@@ -59,14 +60,11 @@ class Ensemble(keras.Model):
         **kwargs: Any,
     ) -> None:
         owner = type(self).__name__
-        if seed is not None and (
-            isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0
-        ):
-            raise ValueError(f"{owner}: expected seed to be an integer >= 0, received: seed={seed!r}")
+        drawn = checked_seed(owner, seed)
         # Members compute in types of their own.
         super().__init__(name=name, dtype="float32", **kwargs)
-        self.given_seed = None if seed is None else int(seed)
-        self.seed = int(np.random.randint(2**31)) if seed is None else int(seed)
+        self.given_seed = None if seed is None else drawn
+        self.seed = drawn
         #: The networks.
         self.members = make_members(owner, model_or_builder, size, self.seed)
         self._source = "list" if isinstance(model_or_builder, list | tuple) else "model"

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from bayeskeras.models.bayesian_model import BayesianModel
-from bayeskeras.models.seeds import hashed_seed
+from bayeskeras.models.seeds import checked_seed, hashed_seed
 from bayeskeras.models.sizes import is_size
 from bayeskeras.models.vocabulary import END_OF_LINE, UNKNOWN, checked_texts, is_texts
 from bayeskeras.priors.prior import is_number
@@ -132,7 +132,7 @@ class LanguageModel(BayesianModel):
         before = self.window if context is None else context
         if not is_size(before, least=0):
             raise ValueError(f"perplexity: expected context >= 0, received: context={context!r}")
-        seed = _seed("perplexity", seed)
+        seed = checked_seed("perplexity", seed)
         rows, counts = _scored_windows(ids, self.window, before)
         block = max(1, _NUMBERS // (rows.shape[1] * self.outputs[0].shape[-1]))
         total = 0.0
@@ -190,7 +190,7 @@ class LanguageModel(BayesianModel):
                 "generate: expected a text, length >= 1 and a finite temperature >= 0, received: "
                 f"prompt={prompt!r}, length={length!r}, temperature={temperature!r}"
             )
-        seed = _seed("generate", seed)
+        seed = checked_seed("generate", seed)
         generator = np.random.default_rng(hashed_seed(seed))
         written = self.vocabulary.ids(prompt) or [self._beginning()]
         number = len(written)
@@ -224,15 +224,6 @@ class LanguageModel(BayesianModel):
     def arguments(self) -> dict[str, Any]:
         """As of `BayesianModel`, and the window."""
         return {**super().arguments(), "window": self.window}
-
-
-def _seed(owner: str, seed: Any) -> int:
-    """The seed, or a random one for `None`; a ValueError if it is negative or no integer."""
-    if seed is None:
-        return int(np.random.randint(2**31))
-    if not is_size(seed, least=0):
-        raise ValueError(f"{owner}: expected seed to be an integer >= 0, received: seed={seed!r}")
-    return int(seed)
 
 
 def _scored_windows(ids: Array, window: int, context: int) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from bayeskeras import metrics
 from bayeskeras.models.examples import batches_of, check_examples, check_inputs, is_arrays, to_arrays
 from bayeskeras.models.prediction import BYTE_BUDGET, PredictionEngine, join
 from bayeskeras.models.progress import Progress
-from bayeskeras.models.seeds import hashed_seed
+from bayeskeras.models.seeds import checked_seed, hashed_seed
 from bayeskeras.models.texts import given_texts, read_texts, warn_of_losses
 from bayeskeras.moments import Moments
 from bayeskeras.predictive import PredictiveDistribution
@@ -51,12 +51,7 @@ def predict(
     """
     if batch_size is not None:
         check_positive_integer("batch_size", batch_size)
-    if seed is None:
-        seed = int(np.random.randint(2**31))
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(
-            f"predict_distribution: expected seed to be an integer >= 0, received: seed={seed!r}"
-        )
+    seed = checked_seed("predict_distribution", seed)
     total = None
     texts = given_texts(model, x)
     if texts is not None and model.vocabulary is not None:

@@ -5,8 +5,28 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+
+from bayeskeras.models.sizes import is_size
+
+
+def checked_seed(owner: str, seed: Any) -> int:
+    """The seed that a method was given, or a random one of NumPy's global generator for `None`.
+
+    Args:
+        owner: who was given it, for the error.
+        seed: an integer of at least 0, or `None`.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if seed is None:
+        return int(np.random.randint(2**31))
+    if not is_size(seed, least=0):
+        raise ValueError(f"{owner}: expected seed to be an integer >= 0, received: seed={seed!r}")
+    return int(seed)
 
 
 def hashed_seed(*words: int) -> int:
