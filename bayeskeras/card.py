@@ -199,7 +199,7 @@ def _full_precision(record: dict[str, Any]) -> str:
     if "float32" not in record:
         return ""
     scores = record["float32"]
-    labels = (("accuracy", "accuracy"), ("nll", "NLL"), ("rmse", "RMSE"))
+    labels = (("accuracy", "accuracy"), ("nll", "NLL"), ("rmse", "RMSE"), ("elbo", "ELBO"))
     parts = [f"{label} {scores[key]:.4f}" for key, label in labels if key in scores]
     return f" In float32 (T = {scores['num_samples']}, seed {scores['seed']}) {', '.join(parts)}."
 

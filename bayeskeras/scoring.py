@@ -25,14 +25,17 @@ CONDITIONAL_SAMPLES = 100
 
 
 def full_precision_scores(model: BayesianModel | Ensemble, recipe: Recipe) -> dict[str, Any]:
-    """Accuracy and NLL of the posterior predictive, for weights that are about to be rounded.
+    """Accuracy and NLL of the posterior predictive, for weights that are about to be rounded; of models of data the
+    bound, whose noise is that of `score`.
 
     Args:
         model: with weights in full precision.
         recipe: of the preset.
     """
     if recipe.is_generative:
-        return generative_scores(model, recipe, seed=0, unknown=False)
+        x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
+        given = model.read(x, y) if model.condition_inputs else (model.read(x, y)[0],)
+        return {"num_samples": 1, "seed": 0, "elbo": float(model.elbo(*given, seed=0).mean())}
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
     if isinstance(model, LanguageModel):
         draws = 1 if model.is_map else NUM_SAMPLES
@@ -92,14 +95,13 @@ def score(
     return scores
 
 
-def generative_scores(model: Any, recipe: Recipe, seed: int = 0, unknown: bool = True) -> dict[str, Any]:
+def generative_scores(model: Any, recipe: Recipe, seed: int = 0) -> dict[str, Any]:
     """The scores of a model of data: its likelihood by importance sampling, and its bound.
 
     Args:
         model: the preset, or the model before its weights are rounded.
-        recipe: which names its data set and unknown inputs.
+        recipe: which names its data set and unknown inputs, if there are some; the negative ELBO detects them.
         seed: of pixels and latent samples.
-        unknown: whether to score the negative ELBO as a detector of unknown inputs, if the recipe names some.
     """
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
     x, condition = model.read(x, y)
@@ -111,7 +113,7 @@ def generative_scores(model: Any, recipe: Recipe, seed: int = 0, unknown: bool =
         "examples": len(x),
         **model.evaluate_distribution(*given, num_samples=samples, seed=seed),
     }
-    unknown_x = _unknown_inputs(recipe) if unknown and not model.condition_inputs else None
+    unknown_x = _unknown_inputs(recipe) if not model.condition_inputs else None
     if unknown_x is not None:
         known, strange = (model.anomaly_score(inputs, seed=seed) for inputs in (x, unknown_x))
         scores["unknown"] = recipe.unknown

@@ -247,27 +247,45 @@ def last_layer_dropout(rounds: int, draws: int) -> list[Row]:
     ]
 
 
+#: Peak memory of what, and the code that is run with few and with many draws.
+MEMORY = (
+    (
+        "keep_samples=False, 2,000 images, T",
+        (10, 1000),
+        "x = np.random.default_rng(0).random((2000, 28, 28, 1), dtype=np.float32)\n"
+        "model = bk.models.LeNet()\n"
+        "model.predict_distribution(x, num_samples={draws}, seed=0, keep_samples=False, verbose=0)\n",
+    ),
+    (
+        "log_likelihood, 1,000 images, k",
+        (50, 5000),
+        "x = np.random.default_rng(0).random((1000, 28, 28, 1), dtype=np.float32)\n"
+        "model = bk.generative.VAE(input_shape=(28, 28, 1))\n"
+        "model.log_likelihood(x, num_samples={draws}, seed=0, verbose=0)\n",
+    ),
+)
+
+
 def memory() -> list[Row]:
-    """Peak memory of `keep_samples=False`, 2,000 images, T = 10 and T = 1000, in processes of their own.
+    """Peak memory for few and for many draws, in processes of their own.
 
     Read from /proc (Linux): the peak of `getrusage` starts at that of the process that made this one.
     """
-    code = (
-        "import pathlib, numpy as np, bayeskeras as bk\n"
-        "x = np.random.default_rng(0).random((2000, 28, 28, 1), dtype=np.float32)\n"
-        "model = bk.models.LeNet()\n"
-        "model.predict_distribution(x, num_samples={draws}, seed=0, keep_samples=False, verbose=0)\n"
+    begin = "import pathlib, numpy as np, bayeskeras as bk\n"
+    end = (
         "status = pathlib.Path('/proc/self/status').read_text().splitlines()\n"
         "print(next(int(line.split()[1]) / 1024 for line in status if line.startswith('VmHWM')))\n"
     )
     rows = []
-    for draws in (10, 1000):
-        done = subprocess.run(
-            [sys.executable, "-c", code.format(draws=draws)], capture_output=True, text=True, check=True
-        )
-        rows.append(
-            (f"peak memory, keep_samples=False, 2,000 images, T = {draws}, MiB", float(done.stdout), 0.0)
-        )
+    for name, counts, code in MEMORY:
+        for draws in counts:
+            done = subprocess.run(
+                [sys.executable, "-c", begin + code.format(draws=draws) + end],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            rows.append((f"peak memory, {name} = {draws}, MiB", float(done.stdout), 0.0))
     return rows
 
 

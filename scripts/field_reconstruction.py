@@ -12,6 +12,13 @@ Gappy POD is the baseline: the first modes of the training fields (singular valu
 from the mean), with amplitudes by least squares from the sensors; as many modes as give the least error on
 validation data (leaving the last snapshots of the training part out).
 
+Networks and likelihood were chosen on the validation part with 5 sensors: errors of 0.027 for a stddev of each pixel
+that starts at 0.005 to 0.02 of the bulk velocity (84 to 97 % inside the 90 % interval), of 0.037 for one that is
+predicted from latent vector and measurements (71 %); of 0.066 (88 %) for the latter with tanh units. As the coverage
+depends on this start, it is mended afterwards: the validation part is held out, and one factor scales the stddev of
+all pixels, with which 90 % of its pixels are inside. (Without that, trained on all 50 fields, 97.0 to 98.6 % of the
+test pixels were inside, with errors of 0.018 to 0.024.)
+
 Sensors are drawn from the places of the wake downstream of the cylinder, from the seed; those of k sensors are the
 first k. A full run goes on where it was cut off; a quick one has two travelling waves in place of the wake.
 """
@@ -27,6 +34,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy import stats
 
 import bayeskeras as bk
 from bayeskeras.plotting import field_reconstruction
@@ -84,13 +92,16 @@ def travelling_waves(count: int) -> np.ndarray:
 def train_model(x: np.ndarray, sensors: np.ndarray, epochs: int, options: argparse.Namespace) -> Any:
     """The trained semi-conditional VAE of a number of sensors."""
     keras.utils.set_random_seed(options.seed)
+    shape, latent_dim = x.shape[1:], 4
+    networks: dict[str, Any] = {"units": (256, 256), "activation": "relu"}
+    measurements = (sensors.size // 2 * shape[-1],)
     model = bk.generative.SemiConditionalVAE(
-        "convolutional",
-        "convolutional",
-        latent_dim=4,
+        bk.generative.mlp_encoder(shape, latent_dim, **networks),
+        bk.generative.mlp_decoder(latent_dim, shape, condition_shape=measurements, **networks),
+        latent_dim,
+        bk.likelihoods.Normal(stddev="learned_each", initial_stddev=0.01),
         sensors=sensors,
-        input_shape=x.shape[1:],
-        likelihood=bk.likelihoods.Normal(stddev="predicted"),
+        input_shape=shape,
         name=f"sensors_{len(sensors)}",
     )
     steps = -(-len(x) // 16) * epochs
@@ -107,6 +118,18 @@ def train_model(x: np.ndarray, sensors: np.ndarray, epochs: int, options: argpar
         batch_size=16,
     )
     return model
+
+
+def calibrate(model: Any, x: np.ndarray, samples: int, seed: int) -> float:
+    """Scale the stddev so that 90 % of the pixels of held-out fields are in the 90 % interval; the factor."""
+    measured = x[:, model.sensors[:, 0], model.sensors[:, 1]]
+    distribution = model.predict_distribution(measured, samples, seed=seed, verbose=0)
+    is_fluid = np.abs(x).max(axis=(0, -1)) > 0
+    errors = np.abs(x - distribution.mean()) / np.sqrt(distribution.variance())
+    factor = float(np.quantile(errors[:, is_fluid], 0.9) / stats.norm.ppf(0.95))
+    (log_stddev,) = model.likelihood.get_weights()
+    model.likelihood.set_weights([log_stddev + np.log(factor)])
+    return factor
 
 
 def main() -> None:
@@ -131,25 +154,34 @@ def main() -> None:
         measured = x_test[:, chosen[:, 0], chosen[:, 1]]
         modes = best_pod(early, late, chosen)
         baseline = relative_error(x_test, gappy_pod(x, measured, chosen, modes))
-        model = train_model(x, chosen, epochs, options)
+        model = train_model(early, chosen, epochs, options)
+        factor = calibrate(model, late, samples, options.seed)
         distribution = model.predict_distribution(measured, samples, seed=options.seed, verbose=0)
         error = relative_error(x_test, distribution.mean())
         lower, upper = distribution.interval(0.9)
         fluid = ~solid
         covered = float(((x_test >= lower) & (x_test <= upper))[:, fluid].mean())
         stddev = float(np.sqrt(distribution.variance())[:, fluid].mean())
-        rows.append([count, error, baseline, modes, covered, stddev])
+        rows.append([count, error, baseline, modes, covered, stddev, factor])
         shown = (distribution, chosen)
     lecture.print_table(
         "Travelling waves (simulated)"
         if options.quick
         else "Simulated wake of a cylinder, later snapshots (published tables could not be reached)",
-        ["sensors", "relative error", "Gappy POD", "modes", "coverage of 90 %", "mean predictive stddev"],
+        [
+            "sensors",
+            "relative error",
+            "Gappy POD",
+            "modes",
+            "coverage of 90 %",
+            "mean predictive stddev",
+            "factor of the stddev",
+        ],
         rows,
     )
     if not options.quick:
         goals = {}
-        for count, error, baseline, _, covered, _ in rows:
+        for count, error, baseline, _, covered, *_ in rows:
             goals[f"{count} sensors: error below Gappy POD ({error:.3f}, {baseline:.3f})"] = error < baseline
             goals[f"{count} sensors: coverage in [0.85, 0.95] (here {covered:.3f})"] = 0.85 <= covered <= 0.95
         lecture.print_goals(goals)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from bayeskeras.generative.conditions import Condition
-from bayeskeras.generative.latent_estimates import LatentEstimates
+from bayeskeras.generative.latent_estimates import LatentEstimates, checked_batch_size
 from bayeskeras.generative.networks import mlp_encoder
 from bayeskeras.generative.reading import read_condition
 from bayeskeras.generative.vae import ready_made
@@ -101,6 +101,8 @@ class ConditionalVAE(LatentEstimates):
             prior = mlp_encoder(tuple(shape or ()), latent_dim, name="prior")
         super().__init__(encoder, decoder, latent_dim, likelihood, prior, name=name, **arguments)
         self.condition = condition
+        if isinstance(condition, Condition):
+            condition.check_likelihood(self.likelihood)
         if not self.condition_inputs:
             raise ValueError(
                 "ConditionalVAE: expected a network that sees the condition (a second input of encoder or decoder, "
@@ -117,6 +119,12 @@ class ConditionalVAE(LatentEstimates):
     def condition_of(self, x: Array | None, condition: Any) -> Any:
         """See `LatentVariableModel`."""
         return self.condition.array(x, condition) if isinstance(self.condition, Condition) else condition
+
+    def condition_tensor(self, x: Tensor, given: Any) -> Tensor | None:
+        """See `LatentNetworks`."""
+        if isinstance(self.condition, Condition):
+            return self.condition.tensor(x, given)
+        return super().condition_tensor(x, given)
 
     def prediction_weights(self) -> Tensor | None:
         """See `LatentVariableModel`."""
@@ -160,19 +168,20 @@ class ConditionalVAE(LatentEstimates):
             raise ValueError(f"{type(self).__name__}: expected {count} conditions, received: {len(given)}")
         return given
 
-    def predict(self, condition: Any, batch_size: int | None = None, **kwargs: Any) -> Array:
-        """Parameters of the likelihood at the mean of the prior `p(z | c)`, deterministic.
+    def predict(self, condition: Any, batch_size: int | None = None, verbose: int | str = "auto") -> Array:
+        """Parameters of the likelihood at the mean of the prior `p(z | c)` (of a mixture that of the component at
+        the middle of the summed weights), deterministic.
 
         Args:
             condition: `(N, ...)`.
             batch_size: conditions of one compiled call.
-            **kwargs: `verbose`, which is not read, as in other models of Keras.
+            verbose: not read; other models of Keras have it.
         """
         given = self._conditions(condition)
         shape = (1, len(given), self.latent_dim)
         own = given if self.prior.is_conditional else None
         z = self._call("prior_draw", np.zeros(shape, np.float32), np.full(shape[:2], 0.5, np.float32), own)[0]
-        size = batch_size or 512
+        size = checked_batch_size(batch_size)
         parts = [slice(start, start + size) for start in range(0, len(z), size)]
         return np.concatenate([self._call("outputs", z[part], given[part]) for part in parts])
 

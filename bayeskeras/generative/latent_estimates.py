@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +33,7 @@ BATCH_SIZE = 512
 NUMBERS = 2**22
 
 #: Streams of random numbers, so that those of one kind do not depend on those of another.
-_POSTERIOR, _PIXELS, _PRIOR, _LIKELIHOOD = range(4)
+_POSTERIOR, _PIXELS, _PRIOR, _LIKELIHOOD, _CHOICE = range(5)
 
 
 class LatentEstimates(LatentVariableModel):
@@ -81,13 +83,16 @@ class LatentEstimates(LatentVariableModel):
     # Latent vectors.
 
     def _encoded(self, x: Any, condition: Any, batch_size: int | None) -> tuple[Array, Array]:
-        parts = [self._call("posterior", *pair) for pair in batches(self, x, condition, _size(batch_size))]
+        parts = [
+            self._call("posterior", *pair)
+            for pair in batches(self, x, condition, checked_batch_size(batch_size))
+        ]
         mean, stddev = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return mean, stddev
 
     def _means(self, z: Array, condition: Array | None, batch_size: int | None) -> Array:
         """Means of the likelihood of latent vectors."""
-        size = _size(batch_size)
+        size = checked_batch_size(batch_size)
         parts = []
         for start in range(0, len(z), size):
             part = slice(start, start + size)
@@ -98,7 +103,7 @@ class LatentEstimates(LatentVariableModel):
     def _predicted(self, x: Any, condition: Any, batch_size: int | None) -> Array:
         """Outputs of the decoder at the posterior means."""
         outputs = []
-        for pair in batches(self, x, condition, _size(batch_size)):
+        for pair in batches(self, x, condition, checked_batch_size(batch_size)):
             mean, _ = self._call("posterior", *pair)
             outputs.append(self._call("outputs", mean, pair[1]))
         return np.concatenate(outputs)
@@ -141,7 +146,7 @@ class LatentEstimates(LatentVariableModel):
         if not draw:
             return self._means(z, condition, batch_size)
         generator = np.random.default_rng([checked_seed(type(self).__name__, seed), _LIKELIHOOD])
-        size = _size(batch_size)
+        size = checked_batch_size(batch_size)
         parts = []
         for start in range(0, len(z), size):
             part = slice(start, start + size)
@@ -172,7 +177,7 @@ class LatentEstimates(LatentVariableModel):
             keep_samples: whether to keep the parameters of all draws.
             verbose: of the progress bar.
         """
-        size = min(_size(batch_size), count)
+        size = min(checked_batch_size(batch_size), count)
         block = max(1, min(num_samples, NUMBERS // (self._width * size)))
         progress = Progress(num_samples * count, verbose)
         kept: list[Any] = []
@@ -195,29 +200,46 @@ class LatentEstimates(LatentVariableModel):
 
     @property
     def _width(self) -> int:
-        """Numbers that the decoder puts out for one example."""
-        return max(1, int(np.prod([size or 1 for size in self.decoder.output_shape[1:]])))
+        """The most numbers that one latent vector needs at once: those of the widest layer of the decoder."""
+        shapes = [
+            (self.latent_dim * getattr(self.prior, "num_components", 1),),
+            self.decoder.output_shape[1:],
+        ]
+        for layer in self.decoder.layers:
+            with contextlib.suppress(
+                AttributeError
+            ):  # What is shared with other models may have no output here.
+                shapes += [tuple(tensor.shape)[1:] for tensor in keras.tree.flatten(layer.output)]
+        return max(math.prod(size or 1 for size in shape) for shape in shapes)
+
+    @property
+    def _shared_parameters(self) -> frozenset[str]:
+        """Names of the parameters of the likelihood that all latent vectors share."""
+        if self._shared is None:
+            condition = None
+            for tensor in self.condition_inputs:
+                condition = np.zeros((2, *(size or 1 for size in tensor.shape[1:])), np.float32)
+            found = self._call("decoded", np.zeros((2, self.latent_dim), np.float32), condition)
+            self._shared = frozenset(name for name, value in found.items() if len(value) == 1)
+        return self._shared
 
     def _decoded_draws(self, z: Array, condition: Array | None) -> dict[str, Array]:
         """Parameters of the likelihood of latent vectors `(t, n, D)`: `(t, n, ...)`, shared ones `(1, 1, ...)`."""
         given = None if condition is None else np.tile(condition, (len(z), *(1,) * (condition.ndim - 1)))
         found = self._call("decoded", z.reshape(-1, self.latent_dim), given)
-        rows = z.shape[0] * z.shape[1]
-        main = self.likelihood.parameter_names[0]
         return {
-            name: value.reshape(*z.shape[:2], *value.shape[1:])
-            if len(value) == rows and (rows > 1 or name == main)
-            else value[None]
+            name: value[None]
+            if name in self._shared_parameters
+            else value.reshape(*z.shape[:2], *value.shape[1:])
             for name, value in found.items()
         }
 
     def _side_by_side(self, parts: list[dict[str, Array]], axis: int) -> dict[str, Array]:
         """Parameters of blocks side by side; those that all draws and examples share once."""
-        main = self.likelihood.parameter_names[0]
         joined = {}
         for name in parts[0]:
             arrays = [part[name] for part in parts]
-            is_shared = name != main and all(array.shape[:2] == (1, 1) for array in arrays)
+            is_shared = name in self._shared_parameters
             joined[name] = arrays[0] if is_shared else np.concatenate(arrays, axis=axis)
         return joined
 
@@ -234,7 +256,7 @@ class LatentEstimates(LatentVariableModel):
         self._check_count("num_samples", num_samples)
         seed = checked_seed(type(self).__name__, seed)
         encoded = []
-        for part, given in batches(self, x, condition, _size(batch_size)):
+        for part, given in batches(self, x, condition, checked_batch_size(batch_size)):
             encoded.append((*self._call("posterior", part, given), given))
         mean, stddev = (np.concatenate([item[index] for item in encoded]) for index in (0, 1))
         given = None if encoded[0][2] is None else np.concatenate([item[2] for item in encoded])
@@ -311,16 +333,18 @@ class LatentEstimates(LatentVariableModel):
         seed = checked_seed(type(self).__name__, seed)
         pixels = self._binarized(x, seed)
         width = self._width
-        size = _size(batch_size, default=max(1, min(BATCH_SIZE, NUMBERS // width // min(num_samples, 128))))
+        size = checked_batch_size(
+            batch_size, default=max(1, min(BATCH_SIZE, NUMBERS // width // min(num_samples, 128)))
+        )
         block = max(1, min(num_samples, NUMBERS // width // size))
         stream = {"importance": _POSTERIOR, "monte_carlo": _PRIOR}[method]
         progress = Progress(len(x) if is_arrays(x) else None, verbose)
         results, position = [], 0
         for part, given in batches(self, x, condition, size):
             part = pixels(part)
-            generators = [
-                np.random.default_rng([seed, stream, position + index]) for index in range(len(part))
-            ]
+            numbers = range(position, position + len(part))
+            generators = [np.random.default_rng([seed, stream, number]) for number in numbers]
+            choosers = [np.random.default_rng([seed, _CHOICE, number]) for number in numbers]
             state: Any = None
             for start in range(0, num_samples, block):
                 count = min(block, num_samples - start)
@@ -328,7 +352,7 @@ class LatentEstimates(LatentVariableModel):
                 if method == "importance":
                     terms = self._call("estimate", part, given, noise)
                 else:
-                    choice = np.stack([g.random(count, dtype=np.float32) for g in generators], axis=1)
+                    choice = np.stack([g.random(count, dtype=np.float32) for g in choosers], axis=1)
                     terms = {"nll": self._call("prior_estimate", part, given, noise, choice)}
                 state = reduce(terms, state)
             results.append(state)
@@ -379,7 +403,8 @@ class LatentEstimates(LatentVariableModel):
         }
 
 
-def _size(batch_size: Any, default: int = BATCH_SIZE) -> int:
+def checked_batch_size(batch_size: Any, default: int = BATCH_SIZE) -> int:
+    """Examples of one compiled call; the default for `None`."""
     if batch_size is None:
         return default
     if not is_size(batch_size):

@@ -39,12 +39,14 @@ class LatentNetworks(keras.Model):
         likelihood: see `bayeskeras.likelihoods.get`.
         prior: a `LatentPrior` or its name; or a network of the condition with `2 D` outputs.
         objective: `"elbo"`, `"iwae"`, `"mmd"` or an `Objective`.
-        num_samples: latent samples S of each example in a step of training.
+        num_samples: latent samples S of each example in a step of training. Default: 1, and 5 for `"iwae"`, whose
+            bound of one sample is the ELBO.
         beta: weight of the divergence of posterior and prior; 1 for a bound of the likelihood.
         free_bits: see `bayeskeras.generative.ELBO`.
         kl_warm_up: share of the epochs of `fit` over which beta rises from 0.
         binarize: whether data in [0, 1] are probabilities, from which pixels of 0 or 1 are drawn anew at every step.
-        image_input: whether data are images: uint8 is divided by 255. Default: if the encoder takes three axes.
+        image_input: whether data are images: uint8 is divided by 255. Default: if the encoder takes three axes, and
+            the likelihood is none of counts or classes.
         name: of the model.
 
     Raises:
@@ -60,7 +62,7 @@ class LatentNetworks(keras.Model):
         prior: Any,
         *,
         objective: Any = "elbo",
-        num_samples: int = 1,
+        num_samples: int | None = None,
         beta: float = 1.0,
         free_bits: float = 0.0,
         kl_warm_up: float = 0.0,
@@ -70,6 +72,9 @@ class LatentNetworks(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
+        objective = self._make_objective(objective, free_bits)
+        if num_samples is None:
+            num_samples = 5 if isinstance(objective, objectives.ImportanceWeighted) else 1
         self._check_numbers(latent_dim, num_samples, beta, kl_warm_up)
         self.latent_dim, self.num_samples = int(latent_dim), int(num_samples)
         self.kl_warm_up = float(kl_warm_up)
@@ -87,16 +92,10 @@ class LatentNetworks(keras.Model):
             self.likelihood.build(tuple(self.decoder.output_shape))
         self._check_shapes()
         self.prior = self._make_prior(_object(prior), is_bounded)
-        if free_bits and objective == "elbo":
-            objective = objectives.ELBO(free_bits=free_bits)
-        elif free_bits:
-            raise ValueError(
-                f'free_bits: expected objective="elbo", received: free_bits={free_bits}, objective={objective!r}'
-            )
-        self.objective = objectives.get(_object(objective))
+        self.objective = objective
         data_rank = len(self.encoder.inputs[0].shape) - 1
         self.image_input = (
-            data_rank == 3 and not self.likelihood.has_class_axis
+            data_rank == 3 and not isinstance(self.likelihood, likelihoods.Categorical | likelihoods.Poisson)
             if image_input is None
             else bool(image_input)
         )
@@ -110,7 +109,18 @@ class LatentNetworks(keras.Model):
         self._active_units = ActiveUnits(self.latent_dim)
         self._is_step = False
         self._functions: dict[str, Any] = {}
+        self._shared: frozenset[str] | None = None
         self.built = True
+
+    def _make_objective(self, objective: Any, free_bits: Any) -> objectives.Objective:
+        if not free_bits:
+            return objectives.get(_object(objective))
+        if objective == "elbo":
+            return objectives.ELBO(free_bits=free_bits)
+        raise ValueError(
+            'free_bits: expected objective="elbo" beside it (or ELBO(free_bits=...) as the objective), '
+            f"received: free_bits={free_bits}, objective={objective!r}"
+        )
 
     def _check_numbers(self, latent_dim: Any, num_samples: Any, beta: Any, kl_warm_up: Any) -> None:
         if not is_size(latent_dim) or not is_size(num_samples):
@@ -140,6 +150,11 @@ class LatentNetworks(keras.Model):
             made: latent_priors.LatentPrior = NetworkPrior(encoder_of_parameters(prior, self.latent_dim))
         else:
             made = latent_priors.get(prior)
+            if made.built:
+                raise ValueError(
+                    f"{type(self).__name__}: expected a prior of its own, received: prior={made!r}, which another "
+                    "model has"
+                )
         made.attach(self.latent_dim, self.encoder, is_bounded)
         return made
 
@@ -195,6 +210,24 @@ class LatentNetworks(keras.Model):
         """
         return condition
 
+    def condition_tensor(self, x: Tensor, given: Any) -> Tensor | None:
+        """The condition of a batch of training, as networks see it; `None` for a model without.
+
+        Args:
+            x: batch of data.
+            given: what stands beside it, or `None`.
+
+        Raises:
+            ValueError: if there is none, and it is no part of the data.
+        """
+        if not self.condition_inputs:
+            return None
+        if given is None:
+            raise ValueError(
+                f"{type(self).__name__}: expected batches of (data, condition), received: batches without condition"
+            )
+        return ops.convert_to_tensor(given)
+
     # Networks.
 
     def posterior_parameters(self, x: Tensor, condition: Tensor | None = None, training: bool = False) -> Any:
@@ -235,7 +268,10 @@ class LatentNetworks(keras.Model):
             `LatentTerms`, and the posterior means `(B, D)`.
         """
         mean, log_variance = self.posterior_parameters(x, condition, training)
-        state = self.prior.state(self.encoder, condition, training)
+        state = {
+            name: ops.cast(value, mean.dtype)
+            for name, value in self.prior.state(self.encoder, condition, training).items()
+        }
         noise = ops.cast(noise, mean.dtype)
         z = mean + ops.exp(0.5 * log_variance) * noise
         nll = self._negative_log_likelihood(x, condition, z, training)
@@ -251,7 +287,7 @@ class LatentNetworks(keras.Model):
             divergence = ops.expand_dims(ops.mean(log_ratio(), axis=0), -1)
 
         def prior_sample() -> Tensor:
-            drawn, choice = prior_noise()
+            drawn, choice = (ops.cast(numbers, mean.dtype) for numbers in prior_noise())
             return self.prior.transform(drawn, choice, state)
 
         beta = ops.cast(self._scale.kl_weight.value, mean.dtype)

@@ -24,6 +24,11 @@ Array = np.ndarray
 Tensor = Any
 
 
+def _beside_weights(x: Any, condition: Any, weights: Any) -> Any:
+    """The condition; of a model without one zeros if there are weights, as Keras drops weights without labels."""
+    return np.zeros(len(x), np.uint8) if condition is None and weights is not None else condition
+
+
 class LatentVariableModel(LatentNetworks):
     """`LatentNetworks` with their training and presets.
 
@@ -56,7 +61,7 @@ class LatentVariableModel(LatentNetworks):
             self.optimizer.build(self.trainable_variables)
 
     def read(self, x: Any, condition: Any = None) -> tuple[Any, Any]:
-        """Data and condition as Keras takes them: arrays are checked, iterables are as they are."""
+        """Data and condition as Keras takes them: arrays are checked, of iterables the first batch."""
         return read_fit(self, x, condition)
 
     def fit(self, x: Any = None, condition: Any = None, *args: Any, y: Any = None, **kwargs: Any) -> Any:
@@ -82,29 +87,49 @@ class LatentVariableModel(LatentNetworks):
         call = inspect.signature(keras.Model.fit).bind(self, x, condition, *args, **kwargs)
         call.apply_defaults()
         given = call.arguments
+        if given["class_weight"] is not None:
+            raise ValueError(
+                f"{type(self).__name__}.fit: expected no class_weight, as data have no classes (give sample_weight), "
+                f"received: class_weight={given['class_weight']!r}"
+            )
         if given["validation_data"] is not None:
             given["validation_data"] = self._read_validation(given["validation_data"])
+        given["y"] = _beside_weights(x, condition, given["sample_weight"])
         self.warm_up_kl(1.0)
         given["callbacks"] = with_kl_warm_up(given["callbacks"], self.kl_warm_up, given["epochs"])
         history = super().fit(*call.args[1:], **call.kwargs)
+        self.warm_up_kl(1.0)  # Callbacks may have restored weights of an epoch of the warm-up.
         self._report_collapse(history)
         return history
 
     def _read_validation(self, data: Any) -> Any:
-        is_pair = isinstance(data, tuple | list) and len(data) in (2, 3) and not np.isscalar(data[0])
+        is_pair = isinstance(data, tuple) and len(data) in (1, 2, 3)
+        is_pair = is_pair or isinstance(data, list) and len(data) in (2, 3) and not np.isscalar(data[0])
         if not is_pair and not hasattr(data, "__array__"):
-            return data
-        x, condition, *rest = data if is_pair else (data, None)
-        return (*self.read(x, condition), *rest)
+            return self.read(data)[0]
+        x, condition, *rest = (
+            (*data, None) if is_pair and len(data) == 1 else data if is_pair else (data, None)
+        )
+        x, condition = self.read(x, condition)
+        return (x, _beside_weights(x, condition, rest[0] if rest else None), *rest)
 
     def evaluate(self, x: Any = None, condition: Any = None, *args: Any, y: Any = None, **kwargs: Any) -> Any:
         """Loss and its parts, as in `keras.Model.evaluate`; data and condition as in `fit`."""
         x, condition = self.read(x, y if condition is None else condition)
-        return super().evaluate(x, condition, *args, **kwargs)
+        call = inspect.signature(keras.Model.evaluate).bind(self, x, condition, *args, **kwargs)
+        call.arguments["y"] = _beside_weights(x, condition, call.arguments.get("sample_weight"))
+        return super().evaluate(*call.args[1:], **call.kwargs)
 
     def _report_collapse(self, history: Any) -> None:
         active = history.history.get("active_units", [])
-        if active and active[-1] == 0:
+        losses = history.history.get("loss", [])
+        if losses and not np.isfinite(losses[-1]):
+            warnings.warn(
+                f"{type(self).__name__}: the loss is {losses[-1]}: the training diverged. Try a smaller learning "
+                "rate or clipnorm=1.0 of the optimizer; data of a data set are checked in its first batch only.",
+                stacklevel=3,
+            )
+        elif active and active[-1] == 0:
             warnings.warn(
                 f"{type(self).__name__}: posterior collapse: none of {self.latent_dim} latent variables is active "
                 "(the variance of each posterior mean over the training data is at most 0.01), so what the decoder "
@@ -136,8 +161,10 @@ class LatentVariableModel(LatentNetworks):
         x, condition, weights = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(x, dict | list | tuple) and len(tree.flatten(x)) == 1:
             x = tree.flatten(x)[0]
-        inputs = (x, condition) if self.condition_inputs else (x,)
-        return inputs, None, weights
+        # Tensors all: Keras refuses to mix them with arrays where a step is not compiled.
+        x = ops.convert_to_tensor(x)
+        condition = self.condition_tensor(x, condition)
+        return (x,) if condition is None else (x, condition), None, weights
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Parameters of the likelihood at the posterior mean, for data or for `(data, condition)`.

@@ -32,6 +32,9 @@ def maximum_mean_discrepancy(
     Returns:
         A scalar tensor.
 
+    Raises:
+        ValueError: if a sample of known size has fewer than two rows.
+
     Example:
         ```python
         import numpy as np
@@ -44,11 +47,24 @@ def maximum_mean_discrepancy(
         ```
     """
     first, second = ops.convert_to_tensor(first), ops.convert_to_tensor(second)
+    if any(size is not None and size < 2 for size in (first.shape[0], second.shape[0])):
+        raise ValueError(
+            "maximum_mean_discrepancy: expected two rows or more of both samples, "
+            f"received: shapes {tuple(first.shape)} and {tuple(second.shape)}"
+        )
+    return unchecked_discrepancy(first, second, scale, widths)
+
+
+def unchecked_discrepancy(
+    first: Tensor, second: Tensor, scale: float = 1.0, widths: Sequence[float] = WIDTHS
+) -> Tensor:
+    """`maximum_mean_discrepancy`, 0 where a sample has one row only: the last batch of an epoch may."""
     constants = [2.0 * int(first.shape[-1]) * scale**2 * width for width in widths]
     count, other = ops.cast(ops.shape(first)[0], first.dtype), ops.cast(ops.shape(second)[0], first.dtype)
-    within = _off_diagonal_sum(first, constants) / (count * (count - 1.0))
-    within = within + _off_diagonal_sum(second, constants) / (other * (other - 1.0))
-    return within - 2.0 * ops.mean(_kernel(first, second, constants))
+    within = _off_diagonal_sum(first, constants) / ops.maximum(count * (count - 1.0), 1.0)
+    within = within + _off_diagonal_sum(second, constants) / ops.maximum(other * (other - 1.0), 1.0)
+    is_estimate = ops.cast(ops.minimum(count, other) > 1.0, first.dtype)
+    return is_estimate * (within - 2.0 * ops.mean(_kernel(first, second, constants)))
 
 
 def _kernel(first: Tensor, second: Tensor, constants: Sequence[float]) -> Tensor:

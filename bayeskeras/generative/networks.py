@@ -199,7 +199,8 @@ def encoder_of_parameters(network: Any, latent_dim: int) -> keras.Model:
 
     Args:
         network: a Keras model. Of one with these outputs nothing changes; two outputs `(batch, D)` are means and log
-            variances; others are features, which are flattened and get a dense layer (`posterior`) on top.
+            variances; others, and those of a layer with an activation function, are features, which are flattened and
+            get a dense layer (`posterior`) on top.
         latent_dim: D.
 
     Raises:
@@ -207,7 +208,8 @@ def encoder_of_parameters(network: Any, latent_dim: int) -> keras.Model:
     """
     _check_network(network, "encoder")
     shapes = [tuple(tensor.shape) for tensor in network.outputs]
-    if shapes == [(None, 2 * latent_dim)]:
+    activation = getattr(final_operation(network), "activation", keras.activations.linear)
+    if shapes == [(None, 2 * latent_dim)] and activation is keras.activations.linear:
         return network
     if shapes == [(None, latent_dim)] * 2:
         joined = layers.Concatenate(name="posterior")(network.outputs)
@@ -252,7 +254,7 @@ def decoder_of_logits(network: Any, latent_dim: int, likelihood: Any) -> keras.M
     copy = type(network).from_config(network.get_config())
     copy.set_weights(network.get_weights())
     operation = final_operation(copy)
-    if isinstance(operation, layers.Layer) and hasattr(operation, "kernel"):
+    if isinstance(operation, layers.Layer) and hasattr(operation, "activation"):
         operation.activation = keras.activations.linear
         return copy
     if copy.outputs[0]._keras_history.operation is operation:
@@ -260,11 +262,30 @@ def decoder_of_logits(network: Any, latent_dim: int, likelihood: Any) -> keras.M
     raise ValueError(f"decoder: expected logits as outputs, received: a model that ends in a {removed}")
 
 
+def functional(network: Any, shape: Shape) -> Any:
+    """A model of a subclass of `keras.Model`, which has no inputs of known shape, with one; others as they are.
+
+    Args:
+        network: what the user gave.
+        shape: of its only input.
+    """
+    if not isinstance(network, keras.Model) or getattr(network, "inputs", None):
+        return network
+    inputs = keras.Input(tuple(shape))
+    return keras.Model(inputs, network(inputs), name=network.name)
+
+
 def _check_network(network: Any, kind: str) -> None:
     if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
         raise ValueError(
-            f"{kind}: expected a Keras model with inputs of known shape (a Sequential that begins with keras.Input), "
-            f"or one of {', '.join(map(repr, ENCODERS))}, received: {kind}={network!r}"
+            f"{kind}: expected a Keras model with inputs of known shape (a Sequential that begins with keras.Input, "
+            f"or any with the argument input_shape beside it), or one of {', '.join(map(repr, ENCODERS))}, "
+            f"received: {kind}={network!r}"
+        )
+    if not isinstance(network, keras.Sequential) and isinstance(network.output, dict):
+        raise ValueError(
+            f"{kind}: expected outputs in a list, whose order is known, received: a dictionary of "
+            f"{', '.join(network.output)}"
         )
 
 

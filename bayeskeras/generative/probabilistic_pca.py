@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy import stats
 
 from bayeskeras import likelihoods
 from bayeskeras.generative.vae import VAE
@@ -19,8 +20,9 @@ class ProbabilisticPCA:
 
     The linear special case of the VAE, of which maximum likelihood has a closed form (Tipping and Bishop 1999,
     "Probabilistic principal component analysis"): `W = U (L - s^2 I)^(1/2)` with the first D eigenvectors U and
-    eigenvalues L of the covariance of the data, and `s^2` the mean of the other eigenvalues. scikit-learn's `PCA`
-    computes them.
+    eigenvalues L of the covariance of the data (with the divisor N), and `s^2` the mean of the other eigenvalues,
+    zeros included where there are fewer data than features. scikit-learn's `PCA` computes them (its own noise
+    variance is that of the covariance with divisor N - 1, without these zeros).
 
     Args:
         latent_dim: number D of components.
@@ -46,7 +48,9 @@ class ProbabilisticPCA:
                 f"ProbabilisticPCA: expected latent_dim >= 1, received: latent_dim={latent_dim!r}"
             )
         self.latent_dim = int(latent_dim)
-        self._pca: Any = None
+        self._mean: Array | None = None
+        self._loadings = np.zeros((0, self.latent_dim))
+        self._variance = 0.0
 
     def fit(self, x: Any) -> ProbabilisticPCA:
         """Maximum likelihood.
@@ -58,37 +62,48 @@ class ProbabilisticPCA:
             Itself.
 
         Raises:
-            ValueError: if data are not a matrix with more rows and columns than components.
+            ValueError: if data are not a matrix with more columns than components, and two rows more at the least.
         """
         from sklearn.decomposition import PCA
 
         data = np.asarray(x, np.float64)
-        if data.ndim != 2 or min(data.shape) <= self.latent_dim:
+        if data.ndim != 2 or min(data.shape[0] - 1, data.shape[1]) <= self.latent_dim:
             raise ValueError(
-                f"ProbabilisticPCA: expected data (N, features) with more than {self.latent_dim} rows and columns, "
-                f"received: x.shape={data.shape}"
+                f"ProbabilisticPCA: expected data (N, features) with more than {self.latent_dim + 1} rows and "
+                f"{self.latent_dim} columns, received: x.shape={data.shape}"
             )
-        self._pca = PCA(self.latent_dim, svd_solver="full").fit(data)
+        pca = PCA(svd_solver="full").fit(data)
+        eigenvalues = pca.singular_values_**2 / len(data)
+        first, rest = eigenvalues[: self.latent_dim], eigenvalues[self.latent_dim :]
+        self._variance = float(rest.sum() / (data.shape[1] - self.latent_dim))
+        if self._variance <= 1e-12 * eigenvalues[0]:
+            raise ValueError(
+                f"ProbabilisticPCA: expected data beyond a subspace of {self.latent_dim} dimensions, "
+                f"received: noise of variance {self._variance}"
+            )
+        self._loadings = pca.components_[: self.latent_dim].T * np.sqrt(first - self._variance)
+        self._mean = pca.mean_
         return self
 
     @property
     def loadings(self) -> Array:
         """W, `(features, D)`; its columns are orthogonal."""
-        pca = self._fitted()
-        scales = np.sqrt(np.maximum(pca.explained_variance_ - pca.noise_variance_, 0.0))
-        return pca.components_.T * scales
+        self._fitted()
+        return self._loadings
 
     @property
     def stddev(self) -> float:
         """Standard deviation s of the noise."""
-        return float(np.sqrt(self._fitted().noise_variance_))
+        self._fitted()
+        return self._variance**0.5
 
-    def _fitted(self) -> Any:
-        if self._pca is None:
+    def _fitted(self) -> Array:
+        """The mean of the data."""
+        if self._mean is None:
             raise ValueError(
                 "ProbabilisticPCA: expected fit(x) before use, received: a model that is not fitted"
             )
-        return self._pca
+        return self._mean
 
     def log_likelihood(self, x: Any) -> Array:
         """Exact `log p(x)` of each example, in nats.
@@ -96,7 +111,10 @@ class ProbabilisticPCA:
         Args:
             x: data `(N, features)`.
         """
-        return self._fitted().score_samples(np.asarray(x, np.float64))
+        mean = self._fitted()
+        covariance = self._loadings @ self._loadings.T + self._variance * np.eye(len(mean))
+        density = stats.multivariate_normal(mean, covariance).logpdf(np.asarray(x, np.float64))
+        return np.atleast_1d(density)
 
     def encode(self, x: Any) -> tuple[Array, Array]:
         """Mean and standard deviation of the exact posterior `p(z | x)`, `(N, D)` each.
@@ -108,7 +126,7 @@ class ProbabilisticPCA:
         """
         loadings, variance = self.loadings, self.stddev**2
         diagonal = (loadings**2).sum(axis=0) + variance
-        mean = (np.asarray(x, np.float64) - self._pca.mean_) @ loadings / diagonal
+        mean = (np.asarray(x, np.float64) - self._fitted()) @ loadings / diagonal
         return mean, np.broadcast_to(np.sqrt(variance / diagonal), mean.shape)
 
     def generate(self, n: int = 1, seed: int | None = None) -> Array:
@@ -120,7 +138,7 @@ class ProbabilisticPCA:
         """
         generator = np.random.default_rng(seed)
         z = generator.normal(size=(n, self.latent_dim))
-        mean = self._fitted().mean_ + z @ self.loadings.T
+        mean = self._fitted() + z @ self.loadings.T
         return mean + self.stddev * generator.normal(size=mean.shape)
 
     def to_vae(self) -> VAE:
@@ -142,8 +160,8 @@ class ProbabilisticPCA:
         vae.encoder.set_weights(
             [
                 np.concatenate([kernel, np.zeros_like(kernel)], axis=1),
-                np.concatenate([-self._pca.mean_ @ kernel, log_variance]),
+                np.concatenate([-self._fitted() @ kernel, log_variance]),
             ]
         )
-        vae.decoder.set_weights([loadings.T, self._pca.mean_])
+        vae.decoder.set_weights([loadings.T, self._fitted()])
         return vae

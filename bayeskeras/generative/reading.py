@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ Array = np.ndarray
 
 
 def read_fit(model: Any, x: Any, condition: Any = None) -> tuple[Any, Any]:
-    """Data and condition as Keras' `fit` and `evaluate` take them; arrays are checked, iterables are as they are.
+    """Data and condition as Keras' `fit` and `evaluate` take them; arrays are checked, of iterables the first batch.
 
     Args:
         model: a `LatentVariableModel`.
@@ -27,8 +28,36 @@ def read_fit(model: Any, x: Any, condition: Any = None) -> tuple[Any, Any]:
                 f"{type(model).__name__}: expected batches of (data, condition) without a condition beside them, "
                 f"received: x of type {type(x).__name__} and a condition"
             )
+        check_first_batch(model, x)
         return x, None
-    return read(model, x, condition)
+    data, condition = read(model, x, condition)
+    if data.dtype == np.uint8 and model.image_input and data.max() == 1:
+        warnings.warn(
+            f"{type(model).__name__}: images of uint8 are divided by 255, and these hold 0 and 1 only: give "
+            "pixels of 0 or 1 as bool or float32",
+            stacklevel=4,
+        )
+    return data, condition
+
+
+def check_first_batch(model: Any, x: Any) -> None:
+    """Check the first batch of an iterable that can be read again.
+
+    Args:
+        model: a `LatentVariableModel`.
+        x: iterable of batches.
+
+    Raises:
+        ValueError: as `read`.
+    """
+    if hasattr(x, "__next__"):  # A generator: what is read is gone.
+        return
+    for item in _items(x):
+        data, condition = inputs_and_labels(item)
+        if isinstance(data, dict | list | tuple):
+            (data,) = tree.flatten(data)
+        read(model, data, condition if model.condition_inputs else None)
+        return
 
 
 def read(model: Any, x: Any, condition: Any = None) -> tuple[Array, Array | None]:

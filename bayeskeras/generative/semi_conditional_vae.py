@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from bayeskeras import likelihoods
 from bayeskeras.generative.conditional_vae import ConditionalVAE
 from bayeskeras.generative.conditions import Sensors
 from bayeskeras.generative.networks import DECODERS, ENCODERS, mlp_encoder
+from bayeskeras.models.sizes import are_sizes
 
 
 @keras.saving.register_keras_serializable(package="bayeskeras.generative")
@@ -29,7 +31,7 @@ class SemiConditionalVAE(ConditionalVAE):
         latent_dim: number D of latent variables.
         likelihood: of the field. Default: `Normal(stddev="predicted")`, a standard deviation for each pixel.
         prior: `"network"`: dense layers of the measurements; a Keras model of them; or `"standard"`, N(0, I).
-        sensors: rows of `(row, column)` of the field.
+        sensors: rows of `(row, column)` of the field; or indices into the places of the field, row by row.
         input_shape: (height, width, channels) of the field.
         name: of the model.
         **arguments: as of `ConditionalVAE`.
@@ -68,6 +70,13 @@ class SemiConditionalVAE(ConditionalVAE):
         condition = arguments.pop("condition", None)
         if isinstance(condition, dict):
             condition = keras.saving.deserialize_keras_object(condition)
+        if input_shape is not None and not (len(input_shape) == 3 and are_sizes(tuple(input_shape))):
+            raise ValueError(
+                "SemiConditionalVAE: expected input_shape (height, width, channels) of the field, "
+                f"received: input_shape={input_shape!r}"
+            )
+        if sensors is not None and input_shape is not None and np.ndim(sensors) == 1:
+            sensors = _places(np.asarray(sensors), tuple(input_shape)[:2])
         channels = int(input_shape[-1]) if input_shape else 1
         condition = condition if sensors is None and condition is not None else Sensors(sensors, channels)
         likelihood = likelihoods.Normal(stddev="predicted") if likelihood is None else likelihood
@@ -107,3 +116,18 @@ class SemiConditionalVAE(ConditionalVAE):
     def sensors(self) -> Any:
         """Places of the sensors, an array of rows `(row, column)`."""
         return self.condition.sensors
+
+
+def _places(indices: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Rows `(row, column)` of indices."""
+    if (
+        indices.dtype.kind not in "iu"
+        or not len(indices)
+        or indices.min() < 0
+        or indices.max() >= np.prod(shape)
+    ):
+        raise ValueError(
+            f"SemiConditionalVAE: expected sensors as rows (row, column), or as integers from 0 to "
+            f"{np.prod(shape) - 1}, received: sensors={indices.tolist()}"
+        )
+    return np.stack(np.unravel_index(indices, shape), axis=1)

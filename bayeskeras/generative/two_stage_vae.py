@@ -71,6 +71,7 @@ class TwoStageVAE(keras.Model):
         optimizer: Any = "adam",
         verbose: int | str = "auto",
         seed: int = 0,
+        **first_arguments: Any,
     ) -> dict[str, Any]:
         """Train the first VAE on data, then the second one on latent vectors, drawn anew at every epoch.
 
@@ -82,6 +83,7 @@ class TwoStageVAE(keras.Model):
             optimizer: name, or a configuration of `keras.optimizers.serialize`, of both.
             verbose: as in `keras.Model.fit`.
             seed: of the latent vectors.
+            **first_arguments: of `fit` of the first one besides: `validation_data`, `callbacks` ...
 
         Returns:
             The `keras.callbacks.History` of `"first"` (if it was trained) and `"second"`.
@@ -90,7 +92,9 @@ class TwoStageVAE(keras.Model):
         common: dict[str, Any] = {"verbose": verbose}
         if epochs:
             self.first.compile(keras.optimizers.get(_fresh(optimizer)))
-            histories["first"] = self.first.fit(x, epochs=epochs, batch_size=batch_size, **common)
+            histories["first"] = self.first.fit(
+                x, epochs=epochs, batch_size=batch_size, **common, **first_arguments
+            )
         mean, stddev = self.first.encode(x)
         self.second.compile(keras.optimizers.get(_fresh(optimizer)))
         histories["second"] = self.second.fit(
@@ -99,6 +103,14 @@ class TwoStageVAE(keras.Model):
             **common,
         )
         return histories
+
+    def encode(self, x: Any, batch_size: int | None = None) -> tuple[Array, Array]:
+        """Mean and standard deviation of the posterior of the first stage; see `VAE.encode`."""
+        return self.first.encode(x, batch_size)
+
+    def decode(self, z: Any, batch_size: int | None = None) -> Array:
+        """Means of data of latent vectors of the first stage; see `VAE.decode`."""
+        return self.first.decode(z, batch_size)
 
     def generate(self, n: int = 1, seed: int | None = None, draw: bool = False) -> Array:
         """New data, `(n, ...)`; see `VAE.generate`.
@@ -128,6 +140,11 @@ class TwoStageVAE(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """The model of a configuration."""
         return cls(**config)
+
+    @classmethod
+    def from_preset(cls, preset: str | Path) -> Any:
+        """Load a preset folder; see `VAE.from_preset`."""
+        return preset_folder.load(preset)
 
     def save_to_preset(self, folder: str | Path, dtype: str = "float32") -> None:
         """Write a preset folder; see `BayesianModel.save_to_preset`."""

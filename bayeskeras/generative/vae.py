@@ -11,8 +11,9 @@ import numpy as np
 from bayeskeras import likelihoods
 from bayeskeras.generative.active_units import THRESHOLD, count_active
 from bayeskeras.generative.latent_estimates import LatentEstimates
-from bayeskeras.generative.networks import DECODERS, ENCODERS
+from bayeskeras.generative.networks import DECODERS, ENCODERS, functional
 from bayeskeras.models.seeds import checked_seed
+from bayeskeras.models.sizes import is_size
 from bayeskeras.predictive import PredictiveDistribution
 
 Array = np.ndarray
@@ -48,7 +49,7 @@ class VAE(LatentEstimates):
         objective: `"elbo"`; `"iwae"`: the importance-weighted bound with `num_samples` samples (Burda et al. 2016);
             `"mmd"`: Wasserstein autoencoder with maximum mean discrepancy (Tolstikhin et al. 2018); or an object of
             `bayeskeras.generative.objectives`.
-        num_samples: latent samples of each example in a step of training.
+        num_samples: latent samples of each example in a step of training. Default: 1, and 5 for `"iwae"`.
         beta: weight of the divergence; 1 is the ELBO.
         free_bits: nats of each latent variable that cost nothing; see `bayeskeras.generative.ELBO`.
         kl_warm_up: share of the epochs over which beta rises from 0: a remedy for posterior collapse.
@@ -115,13 +116,13 @@ class VAE(LatentEstimates):
         """
         return self._means(self._checked_latents(z), None, batch_size)
 
-    def predict(self, x: Any, batch_size: int | None = None, **kwargs: Any) -> Array:
+    def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = "auto") -> Array:
         """Parameters of the likelihood at the posterior mean (logits for `Bernoulli`), deterministic.
 
         Args:
             x: data `(N, ...)`, or an iterable of batches.
             batch_size: examples of one compiled call.
-            **kwargs: `verbose`, which is not read, as in other models of Keras.
+            verbose: not read; other models of Keras have it.
         """
         return self._predicted(x, None, batch_size)
 
@@ -155,7 +156,7 @@ class VAE(LatentEstimates):
             ValueError: if `steps` is less than 2, or `a` and `b` are not of one length.
         """
         first, second = self._encoded(a, None, None)[0], self._encoded(b, None, None)[0]
-        if len(first) != len(second) or isinstance(steps, bool) or int(steps) != steps or steps < 2:
+        if len(first) != len(second) or not is_size(steps, least=2):
             raise ValueError(
                 f"interpolate: expected steps >= 2 and as many ends as beginnings, received: steps={steps!r}, "
                 f"{len(first)} and {len(second)} examples"
@@ -335,6 +336,8 @@ def ready_made(
             decoder = _named(DECODERS, "decoder", decoder)(
                 latent_dim, shape, likelihood=likelihood, num_classes=num_classes, **conditions
             )
+    if input_shape:
+        encoder, decoder = functional(encoder, tuple(input_shape)), functional(decoder, (latent_dim,))
     return encoder, decoder, likelihood
 
 

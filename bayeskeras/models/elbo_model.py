@@ -230,7 +230,9 @@ class ELBOModel(keras.Model):
         given = call.arguments
         given["validation_data"] = validation
         given["callbacks"] = with_kl_warm_up(given["callbacks"], share, given["epochs"])
-        return super().fit(*call.args[1:], **call.kwargs)
+        history = super().fit(*call.args[1:], **call.kwargs)
+        self.warm_up_kl(1.0)  # Callbacks may have restored weights of an epoch of the warm-up.
+        return history
 
     def _check_compiled(self, method: str, wanted: str) -> None:
         if not self.compiled:

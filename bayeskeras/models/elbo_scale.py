@@ -17,6 +17,10 @@ class ELBOScale(keras.layers.Layer):
         self.kl_weight = self._scalar(kl_weight, "kl_weight")
         self.built = True
 
+    def load_own_variables(self, store: Any) -> None:
+        """N as saved; the weight of the divergence is an argument of the model, and a file may be of its warm-up."""
+        self.num_train_examples.assign(store["0"])
+
     def _scalar(self, value: float, name: str) -> keras.Variable:
         return self.add_weight(
             shape=(),

@@ -10,6 +10,12 @@ import numpy as np
 Array = np.ndarray
 
 
+def scaled_images(images: Any) -> Array:
+    """An array of images: grey levels that are integers from 0 to 255 in [0, 1], others as they are."""
+    array = np.asarray(images)
+    return array / np.float32(255) if array.dtype.kind in "iu" else array
+
+
 def checked_images(images: Any, owner: str) -> Array:
     """An array `(N, height, width, channels)` as pictures `(N, height, width)` or `(N, height, width, 3)`.
 
@@ -20,7 +26,7 @@ def checked_images(images: Any, owner: str) -> Array:
     Raises:
         ValueError: if it is none.
     """
-    array = np.asarray(images)
+    array = scaled_images(images)
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or not len(array):

@@ -35,6 +35,10 @@ def latent_map(
         raise ValueError(
             f"latent_map: expected {len(points)} labels, received: labels of shape {kinds.shape}"
         )
+    if kinds is not None and class_names is not None and kinds.max() >= len(class_names):
+        raise ValueError(
+            f"latent_map: expected {int(kinds.max()) + 1} class names or more, received: {len(class_names)}"
+        )
     names = ("first latent variable", "second latent variable")
     if points.shape[1] > 2:
         from sklearn.decomposition import PCA

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from bayeskeras.plotting.images import checked_images, show_image
+from bayeskeras.plotting.inputs import check_integer
 from bayeskeras.plotting.style import look, new_figure
 
 
@@ -13,7 +14,7 @@ def sample_grid(images: Any, columns: int | None = None, title: str = "") -> Any
     """Images in a grid: what a generative model draws.
 
     Args:
-        images: `(N, height, width)` or `(N, height, width, channels)` in [0, 1].
+        images: `(N, height, width)` or `(N, height, width, channels)` in [0, 1], or uint8.
         columns: of the grid; default: as many as there are rows, or one more.
         title: above the figure.
 
@@ -21,7 +22,7 @@ def sample_grid(images: Any, columns: int | None = None, title: str = "") -> Any
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: if there are no images.
+        ValueError: if there are no images, or `columns` is not positive.
 
     Example:
         ```python
@@ -32,6 +33,8 @@ def sample_grid(images: Any, columns: int | None = None, title: str = "") -> Any
         ```
     """
     pictures = checked_images(images, "sample_grid")
+    if columns is not None:
+        check_integer("columns", columns)
     columns = columns or math.ceil(math.sqrt(len(pictures)))
     rows = -(-len(pictures) // columns)
     with look():

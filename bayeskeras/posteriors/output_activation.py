@@ -28,6 +28,11 @@ _ENDING_IN_ACTIVATION = (
     keras.layers.DepthwiseConv2D,
 )
 
+#: Layers and operations that move values, or drop some of them, and change none.
+_MOVING_VALUES = frozenset(
+    "Reshape Flatten Permute Identity Dropout Transpose Squeeze ExpandDims Cropping1D Cropping2D Cropping3D".split()
+)
+
 
 @keras.saving.register_keras_serializable(package="bayeskeras.posteriors")
 class RemovedActivation(keras.layers.Layer):
@@ -52,9 +57,17 @@ class RemovedActivation(keras.layers.Layer):
 
 
 def final_operation(model: keras.Model) -> Any:
-    """The operation that makes the (first) output, inside nested models."""
-    operation = model.outputs[0]._keras_history.operation
-    return final_operation(operation) if isinstance(operation, keras.Model) else operation
+    """The operation that makes the values of the (first) output, inside nested models and before a reshape."""
+    return _origin(model.outputs[0])
+
+
+def _origin(tensor: Any) -> Any:
+    operation, node_index, _ = tensor._keras_history
+    if isinstance(operation, keras.Model) and getattr(operation, "outputs", None):
+        return final_operation(operation)
+    if type(operation).__name__ not in _MOVING_VALUES:
+        return operation
+    return _origin(operation._inbound_nodes[node_index].input_tensors[0])
 
 
 def output_activation(operation: Any) -> str | None:

@@ -24,9 +24,23 @@ def test_the_density_of_probabilistic_pca_is_that_of_its_covariance() -> None:
     model = ProbabilisticPCA(2).fit(x)
     covariance = model.loadings @ model.loadings.T + model.stddev**2 * np.eye(5)
     exact = stats.multivariate_normal(x.mean(axis=0), covariance).logpdf(x)
-    np.testing.assert_allclose(model.log_likelihood(x), exact, rtol=1e-3)
+    np.testing.assert_allclose(model.log_likelihood(x), exact, rtol=1e-5)
     drawn = model.generate(20_000, seed=0)
     np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.15)
+
+
+@pytest.mark.parametrize("count", [20, 60])
+def test_probabilistic_pca_is_the_maximum_likelihood(count: int) -> None:
+    """With fewer data than features too: eigenvalues of their covariance, with the divisor N."""
+    x = np.random.default_rng(1).normal(size=(count, 40)) * np.linspace(3.0, 0.5, 40)
+    model = ProbabilisticPCA(3).fit(x)
+    values = np.linalg.eigvalsh(np.cov(x.T, bias=True))[::-1]
+    np.testing.assert_allclose(model.stddev**2, values[3:].mean(), rtol=1e-9)
+    np.testing.assert_allclose((model.loadings**2).sum(axis=0), values[:3] - values[3:].mean(), rtol=1e-9)
+    # Tipping and Bishop (1999), eq. 3, at its maximum.
+    log_determinant = np.log(values[:3]).sum() + 37 * np.log(values[3:].mean())
+    expected = -0.5 * (40 * np.log(2 * np.pi) + log_determinant + 40)
+    np.testing.assert_allclose(model.log_likelihood(x).mean(), expected, rtol=1e-9)
 
 
 def test_as_a_vae_its_bound_is_exact() -> None:
@@ -41,7 +55,7 @@ def test_as_a_vae_its_bound_is_exact() -> None:
 
 
 def test_probabilistic_pca_refuses_what_it_cannot_fit() -> None:
-    with pytest.raises(ValueError, match="more than 5"):
+    with pytest.raises(ValueError, match="more than 6"):
         ProbabilisticPCA(5).fit(data())
     with pytest.raises(ValueError, match="fit"):
         ProbabilisticPCA(2).log_likelihood(data())

@@ -25,6 +25,18 @@ class Condition:
         """
         raise NotImplementedError
 
+    def tensor(self, x: Tensor, given: Tensor | None) -> Tensor:
+        """`array` inside a step of training: of batches of a data set, and of arrays that are ready.
+
+        Args:
+            x: batch of data.
+            given: what the data set has beside it, or `None`.
+        """
+        raise NotImplementedError
+
+    def check_likelihood(self, likelihood: Any) -> None:
+        """Raise ValueError if the condition does not go with a likelihood."""
+
     def predicted(self) -> Array | None:
         """Which entries of data are predicted, 0 or 1, `(1, ...)`; `None` for all."""
         return None

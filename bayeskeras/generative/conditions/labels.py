@@ -37,7 +37,14 @@ class Labels(Condition):
         labels = np.asarray(
             given if given is None or not hasattr(given, "detach") else ops.convert_to_numpy(given)
         )
-        if given is None or labels.ndim == 2 and labels.shape[1] == self.num_classes:
+        if given is None:
+            return None
+        if labels.ndim == 2 and labels.shape[1] == self.num_classes:
+            if (labels < 0).any() or not np.allclose(labels.sum(axis=1), 1.0, atol=1e-3):
+                raise ValueError(
+                    "Labels: expected one-hot vectors or probabilities, which add up to 1, received: rows with sums "
+                    f"from {labels.sum(axis=1).min()} to {labels.sum(axis=1).max()}"
+                )
             return given
         if labels.ndim == 2 and labels.shape[1] == 1:
             labels = labels[:, 0]
@@ -61,6 +68,19 @@ class Labels(Condition):
                 )
             )
         return np.eye(self.num_classes, dtype=np.float32)[labels.astype(int)]
+
+    def tensor(self, x: Tensor, given: Tensor | None) -> Tensor:
+        """See `Condition`."""
+        if given is None:
+            raise ValueError("Labels: expected batches of (data, labels), received: batches without labels")
+        given = ops.convert_to_tensor(given)
+        try:
+            is_vector = len(given.shape) == 2 and given.shape[1] == self.num_classes
+        except ValueError:  # TensorFlow forgets the rank where it has seen batches of two kinds.
+            is_vector = keras.backend.is_float_dtype(given.dtype)
+        if is_vector:
+            return ops.reshape(ops.cast(given, "float32"), (-1, self.num_classes))
+        return ops.one_hot(ops.cast(ops.reshape(given, (-1,)), "int32"), self.num_classes, dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

@@ -11,6 +11,8 @@ from keras import ops
 
 from bayeskeras import likelihoods
 from bayeskeras.generative.conditions.condition import Condition
+from bayeskeras.models.examples import scaled_image
+from bayeskeras.precision import at_least_float32
 
 Array = np.ndarray
 Tensor = Any
@@ -25,13 +27,14 @@ class PartialImage(Condition):
     """The known part of an image in [0, 1]; the rest is predicted, and only it counts in the likelihood.
 
     Networks see the image with -1 for what is unknown. Users give whole images, whose unknown part is not read, or
-    images that are -1 (or NaN) there.
+    images that are -1 (or NaN) there. Of a Bernoulli likelihood known pixels are predicted as they are; of another
+    with one output for each pixel their means are, while the spread is that of the likelihood.
 
     Args:
         known: which pixels are known, `(height, width, channels)`, true or false.
 
     Raises:
-        ValueError: if all pixels are known, or none.
+        ValueError: if all pixels are known, or none; or known ones are not in [0, 1].
     """
 
     def __init__(self, known: Any) -> None:
@@ -75,16 +78,38 @@ class PartialImage(Condition):
             images = images / np.float32(255)
         if images.shape[1:] != self.shape:
             return images
+        values = images[:, self.known]
+        if not ((values >= 0) & (values <= 1)).all():
+            raise ValueError(
+                "PartialImage: expected known pixels in [0, 1] (or uint8), "
+                f"received: values from {values.min()} to {values.max()}"
+            )
         return np.where(self.known, images, UNKNOWN).astype(np.float32)
+
+    def tensor(self, x: Tensor, given: Tensor | None) -> Tensor:
+        """See `Condition`."""
+        images = scaled_image(ops.convert_to_tensor(x if given is None else given))
+        images = ops.cast(images, "float32")
+        return ops.where(ops.convert_to_tensor(self.known[None]), images, UNKNOWN)
+
+    def check_likelihood(self, likelihood: Any) -> None:
+        """Known pixels are means: not logarithms of rates, nor beside a predicted scale."""
+        if isinstance(likelihood, likelihoods.Poisson) or likelihood.outputs_per_label != 1:
+            raise ValueError(
+                "PartialImage: expected a likelihood with one output for each pixel, in [0, 1], received: "
+                f"{type(likelihood).__name__}"
+                + (" with a predicted scale" if likelihood.outputs_per_label != 1 else "")
+            )
 
     def predicted(self) -> Array:
         """1 for unknown pixels."""
         return (~self.known).astype(np.float32)[None]
 
     def complete(self, outputs: Tensor, condition: Tensor, likelihood: Any) -> Tensor:
-        """Known pixels: logits of a Bernoulli likelihood, means of another with one output for each pixel."""
-        if likelihood.outputs_per_label != 1 or likelihood.has_class_axis:
+        """Known pixels: logits of a Bernoulli likelihood, means of another."""
+        if likelihood.has_class_axis:
             return outputs
+        outputs = at_least_float32(outputs)
         values = ops.cast(condition, outputs.dtype)
         if isinstance(likelihood, likelihoods.Bernoulli):
             inside = ops.clip(values, 1e-6, 1.0 - 1e-6)

@@ -55,6 +55,14 @@ class Sensors(Condition):
         values = np.asarray(given if isinstance(given, np.ndarray | list) else ops.convert_to_numpy(given))
         return values.reshape(len(values), -1) if values.ndim == 3 else values
 
+    def tensor(self, x: Tensor, given: Tensor | None) -> Tensor:
+        """See `Condition`."""
+        if given is None:
+            rows, columns = self.sensors.T
+            flat = ops.reshape(x, (-1, x.shape[1] * x.shape[2], self.channels))
+            given = ops.take(flat, ops.convert_to_tensor(rows * x.shape[2] + columns), axis=1)
+        return ops.reshape(ops.cast(given, "float32"), (-1, *self.shape))
+
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"sensors": self.sensors.tolist(), "channels": self.channels}

@@ -57,6 +57,7 @@ class VampPrior(Mixture):
 
     def state(self, encoder: keras.Model, condition: Tensor | None = None, training: bool = False) -> State:
         """Posteriors of the pseudo-inputs."""
-        mean, log_variance = split_parameters(encoder(self.pseudo_inputs(), training=training))
+        # Not as in training: pseudo-inputs are no data, of which batch normalisation should keep statistics.
+        mean, log_variance = split_parameters(encoder(self.pseudo_inputs(), training=False))
         log_weights = ops.log_softmax(ops.convert_to_tensor(self.logits))
         return {"mean": mean, "log_variance": log_variance, "log_weights": log_weights}

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from bayeskeras.generative.mean_discrepancy import maximum_mean_discrepancy
+from bayeskeras.generative.mean_discrepancy import unchecked_discrepancy
 from bayeskeras.generative.objectives.objective import LatentTerms, Objective
 from bayeskeras.priors.prior import is_number
 
@@ -20,8 +20,8 @@ class MeanDiscrepancy(Objective):
     """Wasserstein auto-encoder with maximum mean discrepancy (WAE-MMD).
 
     `E_q[-log p(x | z)] + weight beta MMD^2(q(z), p(z))`: the discrepancy compares the latent vectors of a batch with
-    as many draws of the prior, by the inverse multiquadratic kernel (Tolstikhin et al. 2018, "Wasserstein
-    auto-encoders"). It is no bound of the likelihood.
+    as many draws of the prior (that of a batch of one example counts as 0), by the inverse multiquadratic kernel
+    (Tolstikhin et al. 2018, "Wasserstein auto-encoders"). It is no bound of the likelihood.
 
     Args:
         weight: factor of the discrepancy, in nats. A likelihood in nats sums over all pixels, so it is large beside
@@ -42,7 +42,7 @@ class MeanDiscrepancy(Objective):
 
     def loss(self, terms: LatentTerms) -> tuple[Tensor, dict[str, Tensor]]:
         """See `Objective`."""
-        discrepancy = maximum_mean_discrepancy(terms.z[0], terms.prior_sample()[0])
+        discrepancy = unchecked_discrepancy(terms.z[0], terms.prior_sample()[0])
         return ops.mean(terms.nll, axis=0) + terms.beta * self.weight * discrepancy, {"mmd": discrepancy}
 
     def get_config(self) -> dict[str, Any]:
