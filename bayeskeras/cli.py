@@ -99,7 +99,7 @@ def predict(
     from bayeskeras.command_inputs import read_inputs
     from bayeskeras.models import LanguageModel
 
-    _check_folder_of(plot)
+    _check_picture(plot)
     model = zoo.load(preset)
     if hasattr(model, "latent_dim"):
         raise ValueError(
@@ -159,7 +159,7 @@ def generate(
     from bayeskeras import plotting, zoo
     from bayeskeras.generative import VAE, ConditionalVAE, Labels
 
-    _check_folder_of(out)
+    _check_picture(out)
     model = zoo.load(preset)
     if isinstance(model, VAE) and label is None:
         images = model.generate(count, seed, draw)
@@ -256,7 +256,7 @@ def demo(
     """
     from bayeskeras.demo import run
 
-    _check_folder_of(output)
+    _check_picture(output)
     run(output, epochs)
 
 
@@ -269,10 +269,17 @@ def main() -> None:
         raise SystemExit(1) from error
 
 
-def _check_folder_of(path: Path | None) -> None:
-    """Before the work: the picture must have a folder to be written to."""
-    if path is not None and not path.resolve().parent.is_dir():
+def _check_picture(path: Path | None) -> None:
+    """Before the work: the picture must have a folder to be written to, and a format that matplotlib knows."""
+    if path is None:
+        return
+    if not path.resolve().parent.is_dir():
         raise ValueError(f"expected an existing folder for the picture, received: {str(path)!r}")
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.suffix[1:].lower() not in formats:
+        raise ValueError(f"expected a picture of type {', '.join(formats)}, received: {str(path)!r}")
 
 
 def _print_table(columns: list[str], rows: list[list[Any]]) -> None:

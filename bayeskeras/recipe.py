@@ -200,6 +200,12 @@ class Recipe:
         """Whether the model is one of data, with latent variables."""
         return self.architecture in generative.ARCHITECTURES
 
+    def labels(self, y: Any) -> Any:
+        """What the model learns beside inputs: the labels `y`; of a model of data only if they are its condition."""
+        condition = self.arguments.get("condition")
+        is_condition = isinstance(condition, dict) and condition.get("family") == "labels"
+        return y if is_condition or not self.is_generative else None
+
     def build(self) -> Any:
         """The untrained model, or ensemble of them; the seed of the recipe sets its initial weights."""
         keras.utils.set_random_seed(int(self.training["seed"]))

@@ -66,6 +66,7 @@ def test_evaluate_prints_the_scores_of_the_card() -> None:
         (["predict", "lenet_map_digits", "no_such_file.png"], "no_such_file.png"),
         (["predict", "lenet_map_digits", "x.png", "--plot", "no_such_folder/p.png"], "no_such_folder/p.png"),
         (["demo", "--output", "no_such_folder/p.png"], "no_such_folder/p.png"),
+        (["generate", "vae_digits", "--out", "grid.xyz"], "expected a picture of type"),
         (["train", "no_such_recipe.toml"], "no_such_recipe.toml"),
     ],
 )

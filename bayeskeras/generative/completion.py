@@ -135,8 +135,10 @@ def train_baseline(
         return ops.sum(ops.reshape(each, (ops.shape(each)[0], -1)), axis=-1)
 
     baseline.trainable = True
-    baseline.compile(keras.optimizers.Adam(learning_rate), loss=loss)
-    baseline.fit(
+    # The same layers in a model of its own, so that the loss is no part of what is saved.
+    trained = keras.Model(baseline.inputs, baseline.outputs)
+    trained.compile(keras.optimizers.Adam(learning_rate), loss=loss)
+    trained.fit(
         model.condition.array(images, None), images, epochs=epochs, batch_size=batch_size, verbose=verbose
     )
     baseline.trainable = False
