@@ -140,11 +140,12 @@ def _generative_head(name: str, place: str, recipe: Recipe, test: dict[str, Any]
     example = {
         "VAE": ["model.generate(25, seed=0)", "distribution = model.predict_distribution(x[:10], seed=0)"],
         "SemiConditionalVAE": [
-            "distribution = model.predict_distribution(model.condition.array(x[:10], None), seed=0)"
+            "rows, columns = model.sensors.T",
+            "distribution = model.predict_distribution(x[:10, rows, columns], seed=0)",
         ],
     }.get(
         recipe.architecture,
-        [f"distribution = model.predict_distribution({'y' if _has_labels(recipe) else 'x'}[:10], seed=0)"],
+        [f"distribution = model.predict_distribution({'y' if recipe.reads_labels else 'x'}[:10], seed=0)"],
     )
     lines = [
         f"# {name}",
@@ -169,11 +170,6 @@ def _generative_head(name: str, place: str, recipe: Recipe, test: dict[str, Any]
         f"| active latent variables | {test['active_units']} of {recipe.arguments['latent_dim']} |",
     ]
     return [*lines, *_unknown_inputs(test)]
-
-
-def _has_labels(recipe: Recipe) -> bool:
-    condition = recipe.arguments.get("condition")
-    return isinstance(condition, dict) and condition.get("family") == "labels"
 
 
 def _layers(record: dict[str, Any]) -> list[str]:
@@ -201,7 +197,8 @@ def _full_precision(record: dict[str, Any]) -> str:
     scores = record["float32"]
     labels = (("accuracy", "accuracy"), ("nll", "NLL"), ("rmse", "RMSE"), ("elbo", "ELBO"))
     parts = [f"{label} {scores[key]:.4f}" for key, label in labels if key in scores]
-    return f" In float32 (T = {scores['num_samples']}, seed {scores['seed']}) {', '.join(parts)}."
+    letter = "S" if "elbo" in scores else "T"
+    return f" In float32 ({letter} = {scores['num_samples']}, seed {scores['seed']}) {', '.join(parts)}."
 
 
 def _device(training: dict[str, Any]) -> str:

@@ -200,11 +200,12 @@ class Recipe:
         """Whether the model is one of data, with latent variables."""
         return self.architecture in generative.ARCHITECTURES
 
-    def labels(self, y: Any) -> Any:
-        """What the model learns beside inputs: the labels `y`; of a model of data only if they are its condition."""
+    @property
+    def reads_labels(self) -> bool:
+        """Whether the model is given the labels of the data set: one of data only as its condition."""
         condition = self.arguments.get("condition")
         is_condition = isinstance(condition, dict) and condition.get("family") == "labels"
-        return y if is_condition or not self.is_generative else None
+        return is_condition or not self.is_generative
 
     def build(self) -> Any:
         """The untrained model, or ensemble of them; the seed of the recipe sets its initial weights."""

@@ -34,7 +34,7 @@ def full_precision_scores(model: BayesianModel | Ensemble, recipe: Recipe) -> di
     """
     if recipe.is_generative:
         x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
-        x, condition = model.read(x, recipe.labels(y))
+        x, condition = model.read(x, y if recipe.reads_labels else None)
         given = (x, condition) if model.condition_inputs else (x,)
         return {"num_samples": 1, "seed": 0, "elbo": float(model.elbo(*given, seed=0).mean())}
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
@@ -105,7 +105,7 @@ def generative_scores(model: Any, recipe: Recipe, seed: int = 0) -> dict[str, An
         seed: of pixels and latent samples.
     """
     x, y = datasets.load(recipe.dataset, recipe.evaluation_split)
-    x, condition = model.read(x, recipe.labels(y))
+    x, condition = model.read(x, y if recipe.reads_labels else None)
     samples = CONDITIONAL_SAMPLES if model.condition_inputs else LATENT_SAMPLES
     given = (x, condition) if model.condition_inputs else (x,)
     scores = {

@@ -123,7 +123,7 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
         write_text(folder / RECIPE, content.text)
     x, y = datasets.load(content.dataset, content.training["train_split"])
     model: Any = content.build()
-    x, y = model.read(x, content.labels(y))
+    x, y = model.read(x, y if content.reads_labels else None)
     model.compile(
         optimizer=content.optimizer(len(x)),
         metrics=["accuracy"] if model.likelihood.is_classification and not content.is_generative else None,

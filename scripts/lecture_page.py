@@ -18,10 +18,15 @@ SCRIPTS = (
     "variational_rnn",
     "sentiment",
     "leak_detection",
+    "vae_mnist",
+    "cvae_quadrants",
+    "field_reconstruction",
+    "anomaly_spectrograms",
+    "vae_two_stage",
 )
 INTRODUCTION = """# Lecture tables
 
-Nine scripts reproduce tables of five lectures beside the published numbers. Each prints its tables and writes
+Fourteen scripts reproduce tables of five lectures beside the published numbers. Each prints its tables and writes
 `results/NAME.json` and `results/NAME.png`; with `--quick` it runs in under two minutes on little data (results in
 `results/quick/`). Full runs keep checkpoints under `.runs/` and go on where they were cut off. The published numbers
 are cited in each script with what is known of their protocol.
