@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from bayeskeras.generative.active_units import THRESHOLD, count_active
 from bayeskeras.generative.conditions import Condition
 from bayeskeras.generative.latent_estimates import LatentEstimates, checked_batch_size
 from bayeskeras.generative.networks import mlp_encoder
@@ -285,6 +286,43 @@ class ConditionalVAE(LatentEstimates):
         """
         reconstruction, divergence = self._bounds(x, condition, num_samples, batch_size, seed)
         return -(reconstruction + divergence)
+
+    def anomaly_score(
+        self,
+        x: Any,
+        condition: Any = None,
+        kind: str = "elbo",
+        num_samples: int = 10,
+        batch_size: int | None = None,
+        seed: int | None = 0,
+    ) -> Array:
+        """How unlike the training data of its condition each example is; see `VAE.anomaly_score`.
+
+        Args:
+            x: data `(N, ...)`, or an iterable of batches of data and condition.
+            condition: of each example; `None` where it is part of the data.
+            kind: `"elbo"`, `"reconstruction"` or `"latent"`.
+            num_samples: latent samples of the expectation.
+            batch_size: examples of one compiled call.
+            seed: of the samples.
+
+        Returns:
+            Array `(N,)`, in nats.
+        """
+        return self._anomaly_scores(x, condition, kind, num_samples, batch_size, seed)
+
+    def active_units(
+        self, x: Any, condition: Any = None, threshold: float = THRESHOLD, batch_size: int | None = None
+    ) -> int:
+        """Number of latent variables whose posterior mean varies over data; see `VAE.active_units`.
+
+        Args:
+            x: data `(N, ...)`, or an iterable of batches of data and condition.
+            condition: of each example; `None` where it is part of the data.
+            threshold: of the variance.
+            batch_size: examples of one compiled call.
+        """
+        return count_active(self.encode(x, condition, batch_size)[0], threshold)
 
     def evaluate_distribution(
         self,

@@ -388,6 +388,15 @@ class LatentEstimates(LatentVariableModel):
         reconstruction, divergence = np.concatenate(parts, axis=1) / num_samples
         return np.asarray(reconstruction), np.asarray(divergence)
 
+    def _anomaly_scores(self, x: Any, condition: Any, kind: str, *options: Any) -> Array:
+        """The negative bound of each example, or a term of it."""
+        kinds = ("elbo", "reconstruction", "latent")
+        if kind not in kinds:
+            raise ValueError(f"anomaly_score: expected kind of {kinds}, received: kind={kind!r}")
+        num_samples, batch_size, seed = options
+        reconstruction, divergence = self._bounds(x, condition, num_samples, batch_size, seed)
+        return (reconstruction + divergence, reconstruction, divergence)[kinds.index(kind)]
+
     def _scores(self, x: Any, condition: Any, num_samples: int, *options: Any) -> dict[str, float]:
         """Mean scores over data."""
         batch_size, seed, verbose = options

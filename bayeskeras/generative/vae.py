@@ -18,8 +18,6 @@ from bayeskeras.predictive import PredictiveDistribution
 
 Array = np.ndarray
 
-_KINDS = ("elbo", "reconstruction", "latent")
-
 
 @keras.saving.register_keras_serializable(package="bayeskeras.generative")
 class VAE(LatentEstimates):
@@ -259,12 +257,7 @@ class VAE(LatentEstimates):
         Raises:
             ValueError: if `kind` is none of these.
         """
-        if kind not in _KINDS:
-            raise ValueError(f"anomaly_score: expected kind of {_KINDS}, received: kind={kind!r}")
-        reconstruction, divergence = self._bounds(x, None, num_samples, batch_size, seed)
-        return {"elbo": reconstruction + divergence, "reconstruction": reconstruction, "latent": divergence}[
-            kind
-        ]
+        return self._anomaly_scores(x, None, kind, num_samples, batch_size, seed)
 
     def active_units(self, x: Any, threshold: float = THRESHOLD, batch_size: int | None = None) -> int:
         """Number of latent variables whose posterior mean varies over data (Burda et al. 2016).

@@ -260,3 +260,18 @@ def test_wrong_conditions_are_refused(call: Any, message: str) -> None:
 def test_wrong_arguments_are_refused(make: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+def test_scores_of_anomalies_are_the_terms_of_the_bound() -> None:
+    model = ConditionalVAE(input_shape=(4, 4, 1), latent_dim=2, condition=Labels(3))
+    x, labels = np.random.default_rng(0).random((5, 4, 4, 1)).astype("float32"), np.array([0, 1, 2, 0, 1])
+    total, *terms = (
+        model.anomaly_score(x, labels, kind, num_samples=3, seed=1)
+        for kind in ("elbo", "reconstruction", "latent")
+    )
+    np.testing.assert_allclose(total, sum(terms), rtol=1e-6)
+    np.testing.assert_allclose(total, -model.elbo(x, labels, num_samples=3, seed=1), rtol=1e-6)
+    mean, _ = model.encode(x, labels)
+    assert model.active_units(x, labels, threshold=0.0) == (mean.var(axis=0) > 0.0).sum()
+    with pytest.raises(ValueError, match="expected kind of"):
+        model.anomaly_score(x, labels, kind="kl")
