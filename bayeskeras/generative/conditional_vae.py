@@ -11,7 +11,8 @@ from keras import ops
 
 from bayeskeras.generative.active_units import THRESHOLD, count_active
 from bayeskeras.generative.conditions import Condition
-from bayeskeras.generative.latent_estimates import LatentEstimates, checked_batch_size
+from bayeskeras.generative.latent_estimates import LatentEstimates
+from bayeskeras.generative.latent_predictions import checked_batch_size
 from bayeskeras.generative.networks import mlp_encoder
 from bayeskeras.generative.reading import read_condition
 from bayeskeras.generative.vae import ready_made
