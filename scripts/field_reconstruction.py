@@ -34,7 +34,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from scipy import stats
+from scipy import optimize
 
 import bayeskeras as bk
 from bayeskeras.plotting import field_reconstruction
@@ -120,16 +120,25 @@ def train_model(x: np.ndarray, sensors: np.ndarray, epochs: int, options: argpar
     return model
 
 
+def coverage(distribution: Any, x: np.ndarray) -> float:
+    """Share of the pixels outside the cylinder that are in the central 90 % interval."""
+    lower, upper = distribution.interval(0.9)
+    fluid = np.abs(x).max(axis=(0, -1)) > 0
+    return float(((x >= lower) & (x <= upper))[:, fluid].mean())
+
+
 def calibrate(model: Any, x: np.ndarray, samples: int, seed: int) -> float:
     """Scale the stddev so that 90 % of the pixels of held-out fields are in the 90 % interval; the factor."""
     measured = x[:, model.sensors[:, 0], model.sensors[:, 1]]
-    distribution = model.predict_distribution(measured, samples, seed=seed, verbose=0)
-    is_fluid = np.abs(x).max(axis=(0, -1)) > 0
-    errors = np.abs(x - distribution.mean()) / np.sqrt(distribution.variance())
-    factor = float(np.quantile(errors[:, is_fluid], 0.9) / stats.norm.ppf(0.95))
     (log_stddev,) = model.likelihood.get_weights()
-    model.likelihood.set_weights([log_stddev + np.log(factor)])
-    return factor
+
+    def excess(log_factor: float) -> float:
+        model.likelihood.set_weights([log_stddev + log_factor])
+        return coverage(model.predict_distribution(measured, samples, seed=seed, verbose=0), x) - 0.9
+
+    log_factor = optimize.brentq(excess, np.log(0.1), np.log(10.0), xtol=0.01)
+    excess(log_factor)
+    return float(np.exp(log_factor))
 
 
 def main() -> None:
@@ -158,10 +167,8 @@ def main() -> None:
         factor = calibrate(model, late, samples, options.seed)
         distribution = model.predict_distribution(measured, samples, seed=options.seed, verbose=0)
         error = relative_error(x_test, distribution.mean())
-        lower, upper = distribution.interval(0.9)
-        fluid = ~solid
-        covered = float(((x_test >= lower) & (x_test <= upper))[:, fluid].mean())
-        stddev = float(np.sqrt(distribution.variance())[:, fluid].mean())
+        covered = coverage(distribution, x_test)
+        stddev = float(np.sqrt(distribution.variance())[:, ~solid].mean())
         rows.append([count, error, baseline, modes, covered, stddev, factor])
         shown = (distribution, chosen)
     lecture.print_table(

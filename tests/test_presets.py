@@ -74,6 +74,16 @@ def test_the_command_tells_a_good_review_from_a_bad_one(text: str, name: str) ->
     assert text in result.output and name in result.output and "[/b] film" in result.output
 
 
+@pytest.mark.parametrize(
+    ("name", "published"), [("cvae_mnist_quadrants_1", 71.8), ("cvae_mnist_quadrants_2", 51.0)]
+)
+def test_quadrants_are_completed_as_published(name: str, published: float) -> None:
+    """The negative ELBO of Pyro's example, within 5 %."""
+    found = scores(name)
+    assert -found["elbo"] <= 1.05 * published
+    assert found["nll"] < -found["elbo"] < found["nll_monte_carlo"]
+
+
 def test_the_command_draws_digits(tmp_path: Path) -> None:
     picture = tmp_path / "grid.png"
     result = CliRunner().invoke(cli.app, ["generate", "vae_digits", "--count", "4", "--out", str(picture)])
