@@ -103,15 +103,15 @@ class LatentVariableModel(LatentNetworks):
         return history
 
     def _read_validation(self, data: Any) -> Any:
-        is_pair = isinstance(data, tuple) and len(data) in (1, 2, 3)
-        is_pair = is_pair or isinstance(data, list) and len(data) in (2, 3) and not np.isscalar(data[0])
-        if not is_pair and not hasattr(data, "__array__"):
+        is_tuple = isinstance(data, tuple) and len(data) in (1, 2, 3)
+        if is_tuple or isinstance(data, list) and len(data) in (2, 3) and not np.isscalar(data[0]):
+            x, condition, weights = (*data, None, None)[:3]
+        elif hasattr(data, "__array__"):
+            x, condition, weights = data, None, None
+        else:
             return self.read(data)[0]
-        x, condition, *rest = (
-            (*data, None) if is_pair and len(data) == 1 else data if is_pair else (data, None)
-        )
         x, condition = self.read(x, condition)
-        return (x, _beside_weights(x, condition, rest[0] if rest else None), *rest)
+        return x, _beside_weights(x, condition, weights), weights
 
     def evaluate(self, x: Any = None, condition: Any = None, *args: Any, y: Any = None, **kwargs: Any) -> Any:
         """Loss and its parts, as in `keras.Model.evaluate`; data and condition as in `fit`."""
