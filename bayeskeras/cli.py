@@ -154,21 +154,15 @@ def generate(
 ) -> None:
     """Draw new images from a generative model, and write them in a grid.
 
+    A model that completes images, or fields from sensors, takes what is known from its test data.
+
     Example: `bayeskeras generate vae_digits --count 25 --out grid.png`
     """
     from bayeskeras import plotting, zoo
-    from bayeskeras.generative import VAE, ConditionalVAE, Labels
+    from bayeskeras.command_images import drawn_images
 
     _check_picture(out)
-    model = zoo.load(preset)
-    if isinstance(model, VAE) and label is None:
-        images = model.generate(count, seed, draw)
-    elif isinstance(model, ConditionalVAE) and isinstance(model.condition, Labels):
-        labels = label or [*range(model.condition.num_classes)]
-        images = model.generate([labels[index % len(labels)] for index in range(count)], seed, draw)
-    else:
-        kind = f"{type(model).__name__} {preset!r}" + (" with --label" if isinstance(model, VAE) else "")
-        raise ValueError(f"generate: expected a preset of a VAE, or one that takes labels, received: {kind}")
+    images = drawn_images(zoo.load(preset), preset, count, seed, label, draw)
     plotting.sample_grid(images).savefig(out, dpi=120, bbox_inches="tight")
     typer.echo(f"wrote {out}")
 
