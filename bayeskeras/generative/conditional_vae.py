@@ -13,9 +13,9 @@ from bayeskeras.generative.active_units import THRESHOLD, count_active
 from bayeskeras.generative.conditions import Condition
 from bayeskeras.generative.latent_estimates import LatentEstimates
 from bayeskeras.generative.latent_predictions import checked_batch_size
+from bayeskeras.generative.named_networks import ready_made
 from bayeskeras.generative.networks import mlp_encoder
 from bayeskeras.generative.reading import read_condition
-from bayeskeras.generative.vae import ready_made
 from bayeskeras.models.seeds import checked_seed
 from bayeskeras.models.sizes import are_sizes
 from bayeskeras.predictive import PredictiveDistribution
@@ -97,7 +97,7 @@ class ConditionalVAE(LatentEstimates):
                 f"ConditionalVAE: expected condition for networks that are given by name, received: {by_name}"
             )
         encoder, decoder, likelihood = ready_made(
-            encoder, decoder, latent_dim, likelihood, input_shape, num_classes, condition_shape=shape
+            encoder, decoder, latent_dim, likelihood, input_shape, num_classes, shape
         )
         if prior == "network":
             prior = mlp_encoder(tuple(shape or ()), latent_dim, name="prior")

@@ -10,7 +10,8 @@ from bayeskeras.generative import latent_priors, objectives
 from bayeskeras.generative.completion import completion_prior
 from bayeskeras.generative.conditional_vae import ConditionalVAE
 from bayeskeras.generative.conditions import Labels, PartialImage, Sensors
-from bayeskeras.generative.networks import DECODERS, ENCODERS
+from bayeskeras.generative.named_networks import named_decoder, named_encoder
+from bayeskeras.generative.networks import ENCODERS
 from bayeskeras.generative.semi_conditional_vae import SemiConditionalVAE
 from bayeskeras.generative.vae import VAE
 
@@ -52,23 +53,17 @@ def from_table(architecture: str, table: Mapping[str, Any], name: str) -> Any:
             if condition["family"] == "quadrants":
                 rest["shape"] = shape
             condition = arguments["condition"] = _CONDITIONS[condition["family"]](**rest)
-        seen = {} if condition is None else {"condition_shape": condition.shape}
+        seen = None if condition is None else condition.shape
         sensors = arguments.get("sensors")
         if sensors is not None:
-            seen = {"condition_shape": (len(sensors) * shape[-1],)}
-        if isinstance(arguments.get("encoder"), dict):
-            entries = dict(arguments["encoder"])
-            own = (
-                {}
-                if architecture == "SemiConditionalVAE" or entries.pop("sees_condition", True) is False
-                else seen
-            )
-            arguments["encoder"] = ENCODERS[entries.pop("family")](shape, latent_dim, **entries, **own)
-        if isinstance(arguments.get("decoder"), dict):
-            entries = dict(arguments["decoder"])
-            own = {} if entries.pop("sees_condition", True) is False else seen
-            network = DECODERS[entries.pop("family")]
-            arguments["decoder"] = network(latent_dim, shape, likelihood=likelihood, **entries, **own)
+            seen = (len(sensors) * shape[-1],)
+        encoder_sees = None if architecture == "SemiConditionalVAE" else seen
+        for key, made, sees, options in (
+            ("encoder", named_encoder, encoder_sees, {}),
+            ("decoder", named_decoder, seen, {"likelihood": likelihood}),
+        ):
+            if isinstance(arguments.get(key), dict):
+                arguments[key] = made(arguments[key], shape, latent_dim, sees, **options)
         given: Any
         for key, get in (("prior", latent_priors.get), ("objective", objectives.get)):
             given = arguments.get(key)

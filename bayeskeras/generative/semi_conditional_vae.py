@@ -11,7 +11,8 @@ import numpy as np
 from bayeskeras import likelihoods
 from bayeskeras.generative.conditional_vae import ConditionalVAE
 from bayeskeras.generative.conditions import Sensors
-from bayeskeras.generative.networks import DECODERS, ENCODERS, mlp_encoder
+from bayeskeras.generative.named_networks import named_encoder
+from bayeskeras.generative.networks import mlp_encoder
 from bayeskeras.models.sizes import are_sizes
 
 
@@ -80,12 +81,8 @@ class SemiConditionalVAE(ConditionalVAE):
         channels = int(input_shape[-1]) if input_shape else 1
         condition = condition if sensors is None and condition is not None else Sensors(sensors, channels)
         likelihood = likelihoods.Normal(stddev="predicted") if likelihood is None else likelihood
-        if isinstance(encoder, str) and encoder in ENCODERS and input_shape:
-            encoder = ENCODERS[encoder](tuple(input_shape), latent_dim)
-        if isinstance(decoder, str) and decoder in DECODERS and input_shape:
-            decoder = DECODERS[decoder](
-                latent_dim, tuple(input_shape), likelihood=likelihood, condition_shape=condition.shape
-            )
+        if isinstance(encoder, str):
+            encoder = named_encoder(encoder, input_shape, latent_dim)
         if prior == "network":
             prior = mlp_encoder(condition.shape, latent_dim, name="prior")
         arguments.setdefault("image_input", False)

@@ -8,10 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from bayeskeras import likelihoods
 from bayeskeras.generative.active_units import THRESHOLD, count_active
 from bayeskeras.generative.latent_estimates import LatentEstimates
-from bayeskeras.generative.networks import DECODERS, ENCODERS, functional
+from bayeskeras.generative.named_networks import ready_made
 from bayeskeras.models.seeds import checked_seed
 from bayeskeras.models.sizes import is_size
 from bayeskeras.predictive import PredictiveDistribution
@@ -291,52 +290,3 @@ class VAE(LatentEstimates):
             `active_units`.
         """
         return self._scores(x, None, num_samples, batch_size, seed, verbose)
-
-
-def ready_made(
-    encoder: Any,
-    decoder: Any,
-    latent_dim: int,
-    likelihood: Any,
-    input_shape: Sequence[int] | None,
-    num_classes: int | None,
-    **conditions: Any,
-) -> tuple[Any, Any, Any]:
-    """Networks that are given by name, made; and the likelihood.
-
-    Args:
-        encoder: a network or a name.
-        decoder: a network or a name.
-        latent_dim: D.
-        likelihood: as in `VAE`.
-        input_shape: of one example.
-        num_classes: of a `Categorical` likelihood.
-        **conditions: `condition_shape` of both networks.
-    """
-    likelihood = likelihoods.get(
-        keras.saving.deserialize_keras_object(likelihood) if isinstance(likelihood, dict) else likelihood
-    )
-    if isinstance(encoder, str) or isinstance(decoder, str):
-        if not input_shape:
-            raise ValueError(
-                "expected input_shape for networks that are given by name, "
-                f"received: encoder={encoder!r}, input_shape={input_shape!r}"
-            )
-        shape = tuple(int(size) for size in input_shape)
-        if isinstance(encoder, str):
-            encoder = _named(ENCODERS, "encoder", encoder)(shape, latent_dim, **conditions)
-        if isinstance(decoder, str):
-            decoder = _named(DECODERS, "decoder", decoder)(
-                latent_dim, shape, likelihood=likelihood, num_classes=num_classes, **conditions
-            )
-    if input_shape:
-        encoder, decoder = functional(encoder, tuple(input_shape)), functional(decoder, (latent_dim,))
-    return encoder, decoder, likelihood
-
-
-def _named(table: dict[str, Any], kind: str, name: str) -> Any:
-    if name not in table:
-        raise ValueError(
-            f"expected {kind} to be a Keras model or one of {', '.join(map(repr, table))}, received: {kind}={name!r}"
-        )
-    return table[name]

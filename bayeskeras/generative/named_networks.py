@@ -1,0 +1,117 @@
+"""Encoders and decoders that are given by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from bayeskeras import likelihoods
+from bayeskeras.generative.networks import DECODERS, ENCODERS, functional
+
+
+def named_encoder(
+    encoder: Any,
+    input_shape: Sequence[int] | None,
+    latent_dim: int,
+    condition_shape: Sequence[int] | None = None,
+) -> Any:
+    """The encoder of a name or a table; a Keras model as it is.
+
+    Args:
+        encoder: a model; `"mlp"` or `"convolutional"`; or a table of `family`, one of these, and its arguments, and
+            `sees_condition`, false for one without the condition.
+        input_shape: of one example.
+        latent_dim: D.
+        condition_shape: of its second input, or `None` for none.
+
+    Raises:
+        ValueError: if there is no such network, or no `input_shape`.
+    """
+    if isinstance(encoder, keras.Model):
+        return encoder
+    network, shape, options = _network(ENCODERS, "encoder", encoder, input_shape, condition_shape)
+    return network(shape, latent_dim, **options)
+
+
+def named_decoder(
+    decoder: Any,
+    input_shape: Sequence[int] | None,
+    latent_dim: int,
+    condition_shape: Sequence[int] | None = None,
+    **options: Any,
+) -> Any:
+    """The decoder of a name or a table; a Keras model as it is.
+
+    Args:
+        decoder: as of `named_encoder`.
+        input_shape: of one example of the data.
+        latent_dim: D.
+        condition_shape: of its second input, or `None` for none.
+        **options: `likelihood` of the data, and `num_classes` of a `Categorical` one.
+
+    Raises:
+        ValueError: if there is no such network, or no `input_shape`.
+    """
+    if isinstance(decoder, keras.Model):
+        return decoder
+    network, shape, own = _network(DECODERS, "decoder", decoder, input_shape, condition_shape)
+    return network(latent_dim, shape, **options, **own)
+
+
+def ready_made(
+    encoder: Any,
+    decoder: Any,
+    latent_dim: int,
+    likelihood: Any,
+    input_shape: Sequence[int] | None,
+    num_classes: int | None,
+    condition_shape: Sequence[int] | None = None,
+) -> tuple[Any, Any, Any]:
+    """Networks that are given by name, made; and the likelihood.
+
+    Args:
+        encoder: a network or a name.
+        decoder: a network or a name.
+        latent_dim: D.
+        likelihood: as in `VAE`.
+        input_shape: of one example.
+        num_classes: of a `Categorical` likelihood.
+        condition_shape: of the second input of both.
+    """
+    likelihood = likelihoods.get(
+        keras.saving.deserialize_keras_object(likelihood) if isinstance(likelihood, dict) else likelihood
+    )
+    if isinstance(encoder, str):
+        encoder = named_encoder(encoder, input_shape, latent_dim, condition_shape)
+    if isinstance(decoder, str):
+        options = {"likelihood": likelihood, "num_classes": num_classes}
+        decoder = named_decoder(decoder, input_shape, latent_dim, condition_shape, **options)
+    if input_shape:
+        encoder, decoder = functional(encoder, tuple(input_shape)), functional(decoder, (latent_dim,))
+    return encoder, decoder, likelihood
+
+
+def _network(
+    table: dict[str, Any],
+    kind: str,
+    given: Any,
+    input_shape: Sequence[int] | None,
+    condition_shape: Sequence[int] | None,
+) -> tuple[Any, tuple[int, ...], dict[str, Any]]:
+    """The function that makes a network, the shape of the data, its other arguments."""
+    options = dict(given) if isinstance(given, dict) else {"family": given}
+    name = options.pop("family", None)
+    if name not in table:
+        raise ValueError(
+            f"expected {kind} to be a Keras model or one of {', '.join(map(repr, table))}, received: {kind}={given!r}"
+        )
+    if not input_shape:
+        raise ValueError(
+            "expected input_shape for networks that are given by name, "
+            f"received: {kind}={given!r}, input_shape={input_shape!r}"
+        )
+    if options.pop("sees_condition", True) and condition_shape is not None:
+        options["condition_shape"] = tuple(condition_shape)
+    return table[name], tuple(int(size) for size in input_shape), options
