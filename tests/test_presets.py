@@ -85,6 +85,12 @@ def test_quadrants_are_completed_as_published(name: str, published: float) -> No
     assert found["nll"] < -found["elbo"] and found["nll"] < found["nll_monte_carlo"]
 
 
+@pytest.mark.parametrize(("name", "goal"), [("vae_mnist", 88.0), ("vae_fashion_mnist", 235.0)])
+def test_the_likelihood_of_images(name: str, goal: float) -> None:
+    found = scores(name)
+    assert found["nll"] <= goal and found["nll"] < -found["elbo"] and found["active_units"] >= 20
+
+
 def test_the_command_draws_digits(tmp_path: Path) -> None:
     picture = tmp_path / "grid.png"
     result = CliRunner().invoke(cli.app, ["generate", "vae_digits", "--count", "4", "--out", str(picture)])
