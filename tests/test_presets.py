@@ -83,6 +83,8 @@ def test_quadrants_are_completed_as_published(name: str, published: float) -> No
     found = scores(name)
     assert -found["elbo"] <= 1.05 * published
     assert found["nll"] < -found["elbo"] and found["nll"] < found["nll_monte_carlo"]
+    # 100 draws of the prior are worse than the bound while half of the image or more is unknown.
+    assert name.endswith("_3") or -found["elbo"] < found["nll_monte_carlo"]
 
 
 @pytest.mark.parametrize(("name", "goal"), [("vae_mnist", 88.0), ("vae_fashion_mnist", 235.0)])

@@ -17,10 +17,10 @@ def named_encoder(
     latent_dim: int,
     condition_shape: Sequence[int] | None = None,
 ) -> Any:
-    """The encoder of a name or a table; a Keras model as it is.
+    """The encoder of a name or a table.
 
     Args:
-        encoder: a model; `"mlp"` or `"convolutional"`; or a table of `family`, one of these, and its arguments, and
+        encoder: `"mlp"` or `"convolutional"`; or a table of `family`, one of these, and its arguments, and
             `sees_condition`, false for one without the condition.
         input_shape: of one example.
         latent_dim: D.
@@ -29,8 +29,6 @@ def named_encoder(
     Raises:
         ValueError: if there is no such network, or no `input_shape`.
     """
-    if isinstance(encoder, keras.Model):
-        return encoder
     network, shape, options = _network(ENCODERS, "encoder", encoder, input_shape, condition_shape)
     return network(shape, latent_dim, **options)
 
@@ -42,7 +40,7 @@ def named_decoder(
     condition_shape: Sequence[int] | None = None,
     **options: Any,
 ) -> Any:
-    """The decoder of a name or a table; a Keras model as it is.
+    """The decoder of a name or a table.
 
     Args:
         decoder: as of `named_encoder`.
@@ -54,8 +52,6 @@ def named_decoder(
     Raises:
         ValueError: if there is no such network, or no `input_shape`.
     """
-    if isinstance(decoder, keras.Model):
-        return decoder
     network, shape, own = _network(DECODERS, "decoder", decoder, input_shape, condition_shape)
     return network(latent_dim, shape, **options, **own)
 
