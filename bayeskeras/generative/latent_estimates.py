@@ -59,7 +59,8 @@ class LatentEstimates(LatentPredictions):
             seed: of pixels and latent samples.
             reduce: puts the terms of a block of samples, `(S, B)`, to what earlier blocks gave (`None` at first).
             verbose: of the progress bar.
-            method: `"importance"`: samples of the posterior; `"monte_carlo"`: of the prior of the condition.
+            method: `"importance"`: samples of the posterior; `"latent"`: the same, but their terms are the latent
+                vectors and weights without the prior; `"monte_carlo"`: samples of the prior of the condition.
         """
         self._check_count("num_samples", num_samples)
         seed = checked_seed(type(self).__name__, seed)
@@ -69,7 +70,7 @@ class LatentEstimates(LatentPredictions):
             batch_size, default=max(1, min(BATCH_SIZE, NUMBERS // width // min(num_samples, 128)))
         )
         block = max(1, min(num_samples, NUMBERS // width // size))
-        stream = {"importance": POSTERIOR, "monte_carlo": PRIOR}[method]
+        stream = PRIOR if method == "monte_carlo" else POSTERIOR
         progress = Progress(len(x) if is_arrays(x) else None, verbose)
         results, position = [], 0
         for part, given in batches(self, x, condition, size):
@@ -81,11 +82,12 @@ class LatentEstimates(LatentPredictions):
             for start in range(0, num_samples, block):
                 count = min(block, num_samples - start)
                 noise = np.stack([standard_noise(g, (count, self.latent_dim)) for g in generators], axis=1)
-                if method == "importance":
-                    terms = self._call("estimate", part, given, noise)
-                else:
+                if method == "monte_carlo":
                     choice = np.stack([g.random(count, dtype=np.float32) for g in choosers], axis=1)
                     terms = {"nll": self._call("prior_estimate", part, given, noise, choice)}
+                else:
+                    function = {"importance": "estimate", "latent": "latent_estimate"}[method]
+                    terms = self._call(function, part, given, noise)
                 state = reduce(terms, state)
             results.append(state)
             position += len(part)

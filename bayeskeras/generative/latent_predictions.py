@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from bayeskeras.generative.gaussians import normal_log_density
 from bayeskeras.generative.latent_variable_model import LatentVariableModel
 from bayeskeras.generative.reading import batches, read_condition
 from bayeskeras.models.compiled import compiled
@@ -30,7 +31,7 @@ BATCH_SIZE = 512
 NUMBERS = 2**22
 
 #: Streams of random numbers, so that those of one kind do not depend on those of another.
-POSTERIOR, PIXELS, PRIOR, LIKELIHOOD, CHOICE = range(5)
+POSTERIOR, PIXELS, PRIOR, LIKELIHOOD, CHOICE, SECOND = range(6)
 
 
 class LatentPredictions(LatentVariableModel):
@@ -73,6 +74,13 @@ class LatentPredictions(LatentVariableModel):
             "kl": ops.sum(terms.divergence, axis=-1),
             "log_weights": -terms.nll - terms.log_ratio(),
         }
+
+    def _latent_estimate(self, x: Tensor, condition: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
+        """Latent vectors of the posterior, and `log p(x | z) - log q(z | x)`."""
+        mean, log_variance = self.posterior_parameters(x, condition)
+        z = mean + ops.exp(0.5 * log_variance) * noise
+        nll = self._negative_log_likelihood(x, condition, z, False)
+        return {"z": z, "log_weights": -nll - normal_log_density(z, mean, log_variance)}
 
     def _prior_estimate(self, x: Tensor, condition: Tensor, noise: Tensor, choice: Tensor) -> Tensor:
         return self._negative_log_likelihood(x, condition, self._prior_draw(noise, choice, condition), False)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from scipy import special
 
 from bayeskeras import likelihoods
+from bayeskeras.generative.latent_predictions import SECOND, standard_noise
 from bayeskeras.generative.vae import VAE
 from bayeskeras.models import preset_folder
 from bayeskeras.models.seeds import checked_seed, hashed_seed
@@ -40,6 +43,7 @@ class TwoStageVAE(keras.Model):
         model = bk.generative.TwoStageVAE(bk.generative.VAE(input_shape=(28, 28, 1), latent_dim=8))
         model.fit(x, epochs=1, second_epochs=1, verbose=0)
         model.generate(5, seed=0).shape  # (5, 28, 28, 1)
+        model.log_likelihood(x[:10], num_samples=100, seed=0)  # (10,), in nats
         ```
     """
 
@@ -123,6 +127,88 @@ class TwoStageVAE(keras.Model):
         seed = checked_seed(type(self).__name__, seed)
         z = self.second.generate(n, seed, draw=True)
         return self.first._generated(z.astype(np.float32), None, draw, hashed_seed(seed, 1))
+
+    def log_likelihood(
+        self,
+        x: Any,
+        num_samples: int = 5000,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        verbose: int | str = "auto",
+    ) -> Array:
+        """Importance sampling estimate of `log p(x)` under both stages, in nats.
+
+        `log 1/S sum_s p(x | z_s) p(z_s | u_s) p(u_s) / (q(z_s | x) q(u_s | z_s))`, where `z_s` is drawn from `q(z |
+        x)`, and `u_s` from `q(u | z_s)`; see `VAE.log_likelihood`.
+
+        Args:
+            x: data `(N, ...)`, or an iterable of batches.
+            num_samples: S.
+            batch_size: examples of one compiled call.
+            seed: the same seed gives the same estimate.
+            verbose: of the progress bar.
+
+        Returns:
+            Array `(N,)`.
+        """
+
+        def add(weights: Array, before: Array | None) -> Array:
+            total = special.logsumexp(weights, axis=0)
+            return total if before is None else np.logaddexp(before, total)
+
+        return self._estimated(x, num_samples, batch_size, seed, add, verbose) - np.log(num_samples)
+
+    def elbo(
+        self, x: Any, num_samples: int = 1, batch_size: int | None = None, seed: int | None = None
+    ) -> Array:
+        """Evidence lower bound of each example under both stages, in nats: the mean over samples of the logarithm of
+        the weights of `log_likelihood`.
+
+        Args:
+            x: data `(N, ...)`, or an iterable of batches.
+            num_samples: samples of the expectation.
+            batch_size: examples of one compiled call.
+            seed: as in `log_likelihood`.
+
+        Returns:
+            Array `(N,)`.
+        """
+
+        def add(weights: Array, before: Array | None) -> Array:
+            return weights.sum(axis=0) + (0.0 if before is None else before)
+
+        return self._estimated(x, num_samples, batch_size, seed, add, 0) / num_samples
+
+    def _estimated(
+        self,
+        x: Any,
+        num_samples: int,
+        batch_size: int | None,
+        seed: int | None,
+        add: Callable[[Array, Array | None], Array],
+        verbose: int | str,
+    ) -> Array:
+        """What `add` makes of the logarithms of the weights of all samples of each example."""
+        seed = checked_seed(type(self).__name__, seed)
+        position = 0
+
+        def reduce(terms: dict[str, Array], before: Any) -> Any:
+            nonlocal position
+            samples, size = terms["log_weights"].shape
+            total, generators = before or (None, None)
+            if generators is None:
+                numbers = range(position, position + size)
+                generators = [np.random.default_rng([seed, SECOND, number]) for number in numbers]
+                position += size
+            shape = (samples, self.second.latent_dim)
+            noise = np.stack([standard_noise(generator, shape) for generator in generators], axis=1)
+            z = terms["z"].reshape(-1, self.first.latent_dim)
+            second = self.second._call("estimate", z, None, noise.reshape(1, len(z), -1))["log_weights"]
+            weights = (terms["log_weights"] + second.reshape(samples, size)).astype(np.float64)
+            return add(weights, total), generators
+
+        parts = self.first._estimates(x, None, num_samples, batch_size, seed, reduce, verbose, "latent")
+        return np.concatenate([total for total, _ in parts])
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Parameters of the likelihood at the posterior mean of the first VAE."""

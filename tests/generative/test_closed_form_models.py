@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bayeskeras import BayesianModel, generative
+from bayeskeras import BayesianModel, generative, likelihoods
 from bayeskeras.generative import VAE, ProbabilisticPCA, TwoStageVAE
 
 
@@ -73,6 +73,38 @@ def test_two_stages_draw_nearer_to_the_data() -> None:
     one, two = (np.linalg.norm(m.generate(1000, seed=0), axis=1) for m in (first, model))
     assert np.abs(two - 1.0).mean() < np.abs(one - 1.0).mean()
     np.testing.assert_array_equal(model.generate(3, seed=1), model.generate(3, seed=1))
+
+
+def normal_networks(loadings: np.ndarray, stddev: float) -> VAE:
+    """`z ~ N(0, I)`, `x ~ N(loadings z, stddev^2)` with the exact posterior, but for its covariances."""
+    features, latent_dim = loadings.shape
+    precision = loadings.T @ loadings / stddev**2 + np.eye(latent_dim)
+    encoder = keras.Sequential([keras.Input((features,)), keras.layers.Dense(2 * latent_dim)])
+    decoder = keras.Sequential([keras.Input((latent_dim,)), keras.layers.Dense(features, use_bias=False)])
+    means = np.linalg.solve(precision, loadings.T).T / stddev**2
+    log_variances = np.log(np.diag(np.linalg.inv(precision)))
+    encoder.set_weights(
+        [
+            np.hstack([means, np.zeros_like(means)]),
+            np.concatenate([np.zeros(latent_dim), log_variances]),
+        ]
+    )
+    decoder.set_weights([loadings.T])
+    return VAE(encoder, decoder, latent_dim, likelihoods.Normal(stddev=stddev))
+
+
+def test_the_likelihood_of_two_stages_is_that_of_both() -> None:
+    """`u ~ N(0, I)`, `z ~ N(V u, s^2)`, `x ~ N(W z, t^2)`: x is normal."""
+    generator = np.random.default_rng(0)
+    w, v = generator.normal(size=(3, 2)), np.array([[1.5], [-0.5]])
+    model = TwoStageVAE(normal_networks(w, 1.0), normal_networks(v, 0.7))
+    x = generator.normal(size=(30, 3)).astype("float32")
+    covariance = w @ (v @ v.T + 0.7**2 * np.eye(2)) @ w.T + np.eye(3)
+    exact = stats.multivariate_normal(np.zeros(3), covariance).logpdf(x)
+    found = model.log_likelihood(x, num_samples=4000, seed=0, verbose=0)
+    np.testing.assert_allclose(found, exact, atol=0.1)
+    assert model.elbo(x, num_samples=200, seed=0).mean() < found.mean()
+    np.testing.assert_allclose(model.elbo(x, seed=0, batch_size=7), model.elbo(x, seed=0), atol=1e-4)
 
 
 def test_two_stages_come_back_from_a_preset(tmp_path: Path) -> None:
