@@ -97,20 +97,10 @@ def predict(
     """
     from bayeskeras import zoo
     from bayeskeras.command_inputs import read_inputs
-    from bayeskeras.models import LanguageModel
 
     _check_picture(plot)
     model = zoo.load(preset)
-    if hasattr(model, "latent_dim"):
-        raise ValueError(
-            f"predict: expected a preset that classifies, received: the generative model {preset!r}; "
-            f"`bayeskeras generate {preset}` draws from it"
-        )
-    if isinstance(model, LanguageModel):
-        raise ValueError(
-            "predict: expected a preset that classifies (for others: bayeskeras write), received: the language model "
-            f"{preset!r}"
-        )
+    _check_classifies(model, preset)
     given = read_inputs(model, inputs or [], file, invert, functools.partial(typer.echo, err=True))
     names = _class_names(preset)
     with warnings.catch_warnings(record=True) as caught:
@@ -118,18 +108,15 @@ def predict(
         distribution = model.predict_distribution(given.x, num_samples=num_samples, seed=seed)
     for warning in caught:
         typer.secho(f"warning: {warning.message}", err=True, fg=typer.colors.YELLOW)
-    rows = [
-        [label, names[mode] if names else int(mode), confidence, entropy, information]
-        for label, mode, confidence, entropy, information in zip(
-            given.labels,
-            distribution.mode(),
-            distribution.confidence(),
-            distribution.entropy(),
-            distribution.mutual_information(),
-            strict=True,
-        )
-    ]
-    _print_table([given.kind, "class", "probability", "entropy", "mutual information"], rows)
+    columns = zip(
+        given.labels,
+        [names[mode] if names else int(mode) for mode in distribution.mode()],
+        distribution.confidence(),
+        distribution.entropy(),
+        distribution.mutual_information(),
+        strict=True,
+    )
+    _print_table([given.kind, "class", "probability", "entropy", "mutual information"], [*map(list, columns)])
     if plot is not None:
         figure = distribution.plot(**given.plot_options, class_names=names)
         figure.savefig(plot, dpi=120, bbox_inches="tight")
@@ -261,6 +248,21 @@ def main() -> None:
     except (ValueError, ImportError, OSError) as error:
         typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
         raise SystemExit(1) from error
+
+
+def _check_classifies(model: Any, preset: str) -> None:
+    from bayeskeras.models import LanguageModel
+
+    if hasattr(model, "latent_dim"):
+        raise ValueError(
+            f"predict: expected a preset that classifies, received: the generative model {preset!r}; "
+            f"`bayeskeras generate {preset}` draws from it"
+        )
+    if isinstance(model, LanguageModel):
+        raise ValueError(
+            "predict: expected a preset that classifies (for others: bayeskeras write), received: the language model "
+            f"{preset!r}"
+        )
 
 
 def _check_picture(path: Path | None) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 import bayeskeras as bk
-from bayeskeras import cli
+from bayeskeras import cli, plotting
 from bayeskeras.command_images import drawn_images
 
 SHAPE = (28, 28, 1)
@@ -73,6 +74,26 @@ def test_labels_and_two_stages() -> None:
     two_stages = bk.generative.TwoStageVAE(bk.generative.VAE(input_shape=SHAPE, latent_dim=2))
     images = drawn_images(two_stages, "none", 5, 0, None, True)
     np.testing.assert_array_equal(images, two_stages.generate(5, 0, draw=True))
+    grid = plotting.sample_grid(two_stages.generate(4, 0, draw=True))
+    assert grid.axes[0].images[0].get_array().max() == 1.0  # Pixels of 0 and 1 are white and black.
+
+
+def test_classes_and_counts_are_shown_as_shades() -> None:
+    classes = bk.generative.VAE(
+        input_shape=(4, 4, 1), latent_dim=2, likelihood="categorical", num_classes=4, encoder=encoder()
+    )
+    probabilities = classes.generate(3, 0)
+    expected = (probabilities * np.arange(4)).sum(axis=-1) / 3
+    np.testing.assert_allclose(drawn_images(classes, "none", 3, 0, None, False), expected, atol=1e-6)
+    drawn = drawn_images(classes, "none", 3, 0, None, True)
+    np.testing.assert_allclose(drawn, classes.generate(3, 0, draw=True) / 3, atol=1e-6)
+    counts = bk.generative.VAE(input_shape=(4, 4, 1), latent_dim=2, likelihood="poisson")
+    images = drawn_images(counts, "none", 3, 0, None, False)
+    assert images.min() == 0.0 and images.max() == 1.0
+
+
+def encoder() -> keras.Model:
+    return keras.Sequential([keras.Input((4, 4, 1, 4)), keras.layers.Flatten(), keras.layers.Dense(4)])
 
 
 def test_errors(tmp_path: Path) -> None:
@@ -84,6 +105,15 @@ def test_errors(tmp_path: Path) -> None:
         drawn_images(model, str(tmp_path / "preset"), 3, 0, None, False)
     with pytest.raises(ValueError, match="one that takes labels, received: ConditionalVAE .* with --label"):
         drawn_images(model, str(tmp_path / "preset"), 3, 0, [1], False)
+    with pytest.raises(ValueError, match=r"received: ConditionalVAE 'none'$"):
+        drawn_images(
+            bk.generative.ConditionalVAE(input_shape=(4,), latent_dim=2, likelihood="normal", condition=(4,)),
+            "none",
+            3,
+            0,
+            None,
+            False,
+        )
     vae = bk.generative.VAE(input_shape=SHAPE, latent_dim=2)
     with pytest.raises(ValueError, match="received: VAE 'none' with --label"):
         drawn_images(vae, "none", 3, 0, [1], False)

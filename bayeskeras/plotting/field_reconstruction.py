@@ -17,7 +17,7 @@ def field_reconstruction(
     Args:
         field: the true field `(height, width, channels)`.
         distribution: `PredictiveDistribution` over fields.
-        sensors: rows of `(row, column)`.
+        sensors: rows of `(row, column)`; or indices into the places of the field, row by row.
         channel: which number of the field is shown.
         name: of that number, with its unit.
         index: which example of the distribution.
@@ -26,12 +26,29 @@ def field_reconstruction(
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: if the field has not the shape of those of the distribution.
+        ValueError: if the field has not the shape of those of the distribution, a sensor is outside it, or there is
+            no such channel or example.
     """
     truth = np.asarray(field)
     if truth.shape != distribution.shape[1:]:
         raise ValueError(
             f"field_reconstruction: expected a field of shape {distribution.shape[1:]}, received: {truth.shape}"
+        )
+    for name_of, value, limit in (("channel", channel, truth.shape[-1]), ("index", index, len(distribution))):
+        if not -limit <= value < limit:
+            raise ValueError(
+                f"field_reconstruction: expected {name_of} < {limit}, received: {name_of}={value}"
+            )
+    places = np.asarray(sensors)
+    if places.ndim == 1:
+        inside = (places >= 0) & (places < truth.shape[0] * truth.shape[1])
+        places = np.stack([places // truth.shape[1], places % truth.shape[1]], axis=1)
+    else:
+        inside = (places >= 0) & (places < truth.shape[:2])
+    if not inside.all():
+        raise ValueError(
+            f"field_reconstruction: expected sensors inside a field of {truth.shape[0]} x {truth.shape[1]}, "
+            f"received: sensors={np.asarray(sensors).tolist()}"
         )
     one = distribution[[index]]
     mean, stddev = one.mean()[0, ..., channel], np.sqrt(one.variance()[0, ..., channel])
@@ -41,7 +58,6 @@ def field_reconstruction(
     scale = float(max(error.max(), stddev.max(), 1e-12))
     signed: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
     positive: dict[str, Any] = {"cmap": "viridis", "vmin": 0.0, "vmax": scale}
-    places = np.asarray(sensors)
     panels = (
         (f"{name} truth".strip(), truth, signed),
         ("predictive mean", mean, signed),

@@ -11,9 +11,10 @@ Array = np.ndarray
 
 
 def scaled_images(images: Any) -> Array:
-    """An array of images: grey levels that are integers from 0 to 255 in [0, 1], others as they are."""
+    """An array of images: grey levels that are integers from 0 to 255 in [0, 1]; floats, and 0 and 1, as they are."""
     array = np.asarray(images)
-    return array / np.float32(255) if array.dtype.kind in "iu" else array
+    is_levels = array.dtype.kind in "iu" and array.size and array.max() > 1
+    return array / np.float32(255) if is_levels else array
 
 
 def checked_images(images: Any, owner: str) -> Array:

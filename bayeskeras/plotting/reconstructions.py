@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from bayeskeras.plotting.images import checked_images, picture_rows, scaled_images
+from bayeskeras.plotting.inputs import check_integer
 from bayeskeras.plotting.style import look, new_figure
 
 
 def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any = None) -> Any:
     """Rows of pictures: the data, the mean of the predictive distribution, its standard deviation, and draws of it.
 
-    Of binary pixels the standard deviation is that of their probabilities over latent vectors.
+    Of binary pixels the standard deviation is that of their probabilities over latent vectors; of colours it is the
+    root of the mean variance over channels. Grey levels beyond [0, 1] widen the range of shades; colours are cut off.
 
     Args:
         images: the data `(N, height, width, channels)`.
@@ -27,14 +29,23 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
         `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: if there are no images, or not as many as the distribution has.
+        ValueError: if images are not of the shape of those of the distribution, or `known` is not of one of them.
     """
     pictures = scaled_images(images)
-    if len(pictures) != len(distribution) or not len(pictures):
+    pictures = pictures[..., None] if pictures.ndim == 3 else pictures
+    if pictures.shape != tuple(distribution.shape) or not len(pictures):
         raise ValueError(
-            f"reconstructions: expected {len(distribution)} images, as the distribution has, "
-            f"received: {len(pictures)}"
+            f"reconstructions: expected images of shape {tuple(distribution.shape)}, as the distribution has, "
+            f"received: {pictures.shape}"
         )
+    check_integer("count", count)
+    if known is not None:
+        known = np.asarray(known, bool)
+        known = known[..., None] if known.ndim == 2 else known
+        if known.shape[:2] != pictures.shape[1:3] or known.shape[2:] not in ((1,), pictures.shape[3:]):
+            raise ValueError(
+                f"reconstructions: expected known of shape {pictures.shape[1:]}, received: {known.shape}"
+            )
     count = min(count, len(pictures))
     chosen = distribution[:count]
     # That of a pixel of 0 or 1 says no more than its mean.
@@ -43,21 +54,28 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
     mean, spread = chosen.mean(), np.sqrt(chosen.epistemic() if is_binary else chosen.variance())
     rows: list[tuple[str, Any, dict[str, Any]]] = []
     shown = pictures[:count]
+    if spread.shape[-1] == 3:
+        spread = np.sqrt((spread**2).mean(axis=-1, keepdims=True))
+    levels = {"vmin": float(min(0.0, shown.min())), "vmax": float(max(1.0, shown.max()))}
     if known is None:
-        rows.append(("data", shown, {}))
+        rows.append(("data", shown, levels))
     else:
-        rows.append(("known", np.where(np.asarray(known, bool), shown, 0.5), {}))
+        rows.append(("known", np.where(known, shown, 0.5), levels))
     if distribution.keeps_samples:
         draws = chosen.samples
         for index in range(min(3, len(draws)) if known is not None else 0):
-            rows.append((f"draw {index + 1}", draws[index], {}))
+            rows.append((f"draw {index + 1}", draws[index], levels))
     rows += [
-        ("mean", mean, {}),
+        ("mean", mean, levels),
         (spread_name, spread, {"cmap": "viridis", "vmin": 0.0, "vmax": float(max(spread.max(), 1e-6))}),
     ]
     if known is not None:
-        rows.append(("truth", shown, {}))
+        rows.append(("truth", shown, levels))
     prepared = [(name, checked_images(values, "reconstructions"), options) for name, values, options in rows]
+    prepared = [
+        (name, np.clip(values, 0.0, 1.0) if values.ndim == 4 else values, options)
+        for name, values, options in prepared
+    ]
     with look():
         figure = new_figure(0.85 * count + 1.6, 0.85 * len(rows) + 0.2)
         images_of_rows = picture_rows(figure, prepared)

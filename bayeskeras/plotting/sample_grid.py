@@ -14,7 +14,7 @@ def sample_grid(images: Any, columns: int | None = None, title: str = "") -> Any
     """Images in a grid: what a generative model draws.
 
     Args:
-        images: `(N, height, width)` or `(N, height, width, channels)` in [0, 1], or uint8.
+        images: `(N, height, width)` or `(N, height, width, channels)` in [0, 1], or integers to 255, or 0 and 1.
         columns: of the grid; default: as many as there are rows, or one more.
         title: above the figure.
 
