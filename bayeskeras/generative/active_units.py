@@ -31,10 +31,14 @@ class ActiveUnits(keras.metrics.Metric):
         self._count = self.add_variable((), "zeros", name="count")
         self._sum = self.add_variable(shape, "zeros", name="sum")
         self._squares = self.add_variable(shape, "zeros", name="squares")
+        self._origin = self.add_variable(shape, "zeros", name="origin")
 
     def update_state(self, means: Tensor, sample_weight: Any = None) -> None:
         """Add posterior means `(batch, D)`."""
         means = ops.cast(means, "float32")
+        # From the mean of the first batch: squares of large numbers have no digits left for small differences.
+        self._origin.assign(ops.where(self._count.value > 0, self._origin.value, ops.mean(means, axis=0)))
+        means = means - self._origin.value
         self._count.assign_add(ops.cast(ops.shape(means)[0], "float32"))
         self._sum.assign_add(ops.sum(means, axis=0))
         self._squares.assign_add(ops.sum(ops.square(means), axis=0))

@@ -10,12 +10,13 @@ import numpy as np
 from keras import ops
 
 from bayeskeras.generative.active_units import THRESHOLD, count_active
-from bayeskeras.generative.conditions import Condition
+from bayeskeras.generative.conditions import Condition, Sensors
 from bayeskeras.generative.latent_estimates import LatentEstimates
 from bayeskeras.generative.latent_predictions import checked_batch_size
 from bayeskeras.generative.named_networks import ready_made
 from bayeskeras.generative.networks import mlp_encoder
 from bayeskeras.generative.reading import read_condition
+from bayeskeras.models.examples import scaled_image
 from bayeskeras.models.seeds import checked_seed
 from bayeskeras.models.sizes import are_sizes
 from bayeskeras.predictive import PredictiveDistribution
@@ -43,7 +44,8 @@ class ConditionalVAE(LatentEstimates):
         prior: `"network"`: dense layers of the condition; a Keras model of the condition with outputs as those of an
             encoder; or a prior that does not depend on the condition, as in `VAE`.
         condition: what the condition is: `Labels(num_classes)`, `PartialImage(known)`, `Sensors(places)`, or the
-            shape of one array of numbers. May be left out if the networks are Keras models and take arrays.
+            shape of one array of numbers. May be left out if encoder or decoder is a Keras model that takes an array
+            as its second input.
         input_shape: of one example; for networks that are given by name.
         num_classes: of a `Categorical` likelihood; for a decoder that is given by name.
         name: of the model.
@@ -86,11 +88,13 @@ class ConditionalVAE(LatentEstimates):
         if isinstance(condition, dict):
             condition = keras.saving.deserialize_keras_object(condition)
         shape = condition.shape if isinstance(condition, Condition) else condition
-        if shape is not None and not (shape and are_sizes(tuple(shape))):
+        if shape is not None and not (isinstance(shape, Sequence) and shape and are_sizes(tuple(shape))):
             raise ValueError(
                 "ConditionalVAE: expected condition to be Labels, PartialImage, Sensors or a shape, "
                 f"received: condition={condition!r}"
             )
+        if shape is None:
+            shape = _seen_shape(encoder, decoder)
         by_name = [part for part in (encoder, decoder, prior) if part in ("mlp", "convolutional", "network")]
         if by_name and shape is None:
             raise ValueError(
@@ -110,11 +114,14 @@ class ConditionalVAE(LatentEstimates):
                 "ConditionalVAE: expected a network that sees the condition (a second input of encoder or decoder, "
                 "or a prior network), received: none"
             )
-        seen = tuple(self.condition_inputs[0].shape[1:])
-        if shape is not None and tuple(shape) != seen:
-            raise ValueError(
-                f"ConditionalVAE: expected networks whose condition has the shape {tuple(shape)}, received: {seen}"
-            )
+        networks = [self.encoder, self.decoder]
+        inputs = [network.inputs[1] for network in networks if len(network.inputs) > 1]
+        for seen in (tuple(tensor.shape[1:]) for tensor in [*self.condition_inputs, *inputs]):
+            if seen != tuple(shape or self.condition_inputs[0].shape[1:]):
+                raise ValueError(
+                    f"{type(self).__name__}: expected networks whose condition has the shape "
+                    f"{tuple(shape or self.condition_inputs[0].shape[1:])}, received: {seen}"
+                )
 
     # What the condition is.
 
@@ -124,9 +131,16 @@ class ConditionalVAE(LatentEstimates):
 
     def condition_tensor(self, x: Tensor, given: Any) -> Tensor | None:
         """See `LatentNetworks`."""
+        if given is not None and self.is_of_images(given):
+            given = scaled_image(ops.convert_to_tensor(given))
         if isinstance(self.condition, Condition):
             return self.condition.tensor(x, given)
         return super().condition_tensor(x, given)
+
+    def is_of_images(self, condition: Any) -> bool:
+        """Whether a condition has levels of images, uint8, which are divided by 255 as the data are."""
+        is_levels = self.image_input and keras.backend.standardize_dtype(condition.dtype) == "uint8"
+        return is_levels and (isinstance(self.condition, Sensors) or len(condition.shape) == 4)
 
     def prediction_weights(self) -> Tensor | None:
         """See `LatentVariableModel`."""
@@ -196,11 +210,13 @@ class ConditionalVAE(LatentEstimates):
             draw: whether to draw from the likelihood too; else its means are returned.
 
         Returns:
-            Array `(N, ...)`.
+            Array `(N, ...)`. Pixels that the condition gives are as they are, but for draws of binary pixels from
+            grey ones.
         """
         given = self._conditions(condition)
         seed = checked_seed(type(self).__name__, seed)
-        return self._generated(self.prior_sample(len(given), given, seed), given, draw, seed)
+        made = self._generated(self.prior_sample(len(given), given, seed), given, draw, seed)
+        return self.condition.fill(made, given) if isinstance(self.condition, Condition) else made
 
     def predict_distribution(
         self,
@@ -225,7 +241,10 @@ class ConditionalVAE(LatentEstimates):
             verbose: 0 silent, 1 progress bar, `"auto"` a bar after three seconds.
 
         Returns:
-            `PredictiveDistribution` over N conditions and T draws. Pixels that the condition gives are as they are.
+            `PredictiveDistribution` over N conditions and T draws. Of pixels that the condition gives it has those of
+            a `Bernoulli` likelihood as they are, of others as locations with the spread of the likelihood; its
+            `log_prob` counts them too, other than `log_likelihood(method="monte_carlo")`, so the two agree only where
+            these pixels are 0 or 1 and the likelihood is `Bernoulli`.
         """
         return self._predictions(condition, num_samples, batch_size, seed, keep_samples, verbose)
 
@@ -353,3 +372,10 @@ class ConditionalVAE(LatentEstimates):
         condition = self.condition
         is_shape = condition is not None and not isinstance(condition, Condition)
         return {**super().arguments(), "condition": list(condition) if is_shape else condition}
+
+
+def _seen_shape(*networks: Any) -> tuple[int, ...] | None:
+    """Shape of the second input of the first Keras model that has one."""
+    inputs = [getattr(network, "inputs", None) or [] for network in networks]
+    shapes = [tuple(tensors[1].shape)[1:] for tensors in inputs if len(tensors) == 2]
+    return shapes[0] if shapes and None not in shapes[0] else None

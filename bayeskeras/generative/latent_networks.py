@@ -79,6 +79,12 @@ class LatentNetworks(keras.Model):
         self.latent_dim, self.num_samples = int(latent_dim), int(num_samples)
         self.kl_warm_up = float(kl_warm_up)
         self.likelihood = likelihoods.get(_object(likelihood))
+        if getattr(self.likelihood, "is_of_a_model", False) and self.likelihood.weights:
+            raise ValueError(
+                f"{type(self).__name__}: expected a likelihood of its own, received: likelihood={self.likelihood!r}, "
+                "whose learned parameters another model has"
+            )
+        self.likelihood.is_of_a_model = True
         self.binarize = bool(binarize)
         is_bounded = isinstance(self.likelihood, likelihoods.Bernoulli | likelihoods.DiscretizedLogistic)
         if self.binarize and not isinstance(self.likelihood, likelihoods.Bernoulli):
@@ -99,6 +105,11 @@ class LatentNetworks(keras.Model):
             if image_input is None
             else bool(image_input)
         )
+        if self.image_input and isinstance(self.likelihood, likelihoods.Categorical | likelihoods.Poisson):
+            raise ValueError(
+                f"{type(self).__name__}: expected image_input=False for a likelihood of classes or counts (uint8 is "
+                f"not scaled), received: image_input=True, likelihood={type(self.likelihood).__name__}"
+            )
         self._refuse_weight_posteriors()
         self._noise = keras.random.SeedGenerator()
         self._scale = ELBOScale(beta)
@@ -300,7 +311,8 @@ class LatentNetworks(keras.Model):
         weights = self.prediction_weights()
         if z.shape[0] == 1:
             outputs = self.decoder_outputs(z[0], condition, training)
-            return ops.expand_dims(self.likelihood.negative_log_likelihood(x, outputs, weights), 0)
+            nll = self.likelihood.negative_log_likelihood(x, outputs, weights)
+            return ops.cast(ops.expand_dims(nll, 0), z.dtype)
         samples = ops.shape(z)[0]  # A tensor where TensorFlow compiles for any number.
         flat = ops.reshape(z, (-1, self.latent_dim))
         x = _repeat(x, samples)
@@ -308,7 +320,7 @@ class LatentNetworks(keras.Model):
         nll = self.likelihood.negative_log_likelihood(
             x, self.decoder_outputs(flat, condition, training), weights
         )
-        return ops.reshape(nll, (samples, -1))
+        return ops.cast(ops.reshape(nll, (samples, -1)), z.dtype)
 
     # Configuration.
 

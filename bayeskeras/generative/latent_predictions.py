@@ -65,7 +65,8 @@ class LatentPredictions(LatentVariableModel):
 
     def _prior_draw(self, noise: Tensor, choice: Tensor, condition: Tensor | None) -> Tensor:
         state = self.prior.state(self.encoder, condition)
-        return self.prior.transform(noise, choice, state)
+        kind = state["mean"].dtype
+        return self.prior.transform(ops.cast(noise, kind), ops.cast(choice, kind), state)
 
     def _estimate(self, x: Tensor, condition: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
         terms, _ = self.terms(x, condition, noise)
@@ -78,7 +79,7 @@ class LatentPredictions(LatentVariableModel):
     def _latent_estimate(self, x: Tensor, condition: Tensor | None, noise: Tensor) -> dict[str, Tensor]:
         """Latent vectors of the posterior, and `log p(x | z) - log q(z | x)`."""
         mean, log_variance = self.posterior_parameters(x, condition)
-        z = mean + ops.exp(0.5 * log_variance) * noise
+        z = mean + ops.exp(0.5 * log_variance) * ops.cast(noise, mean.dtype)
         nll = self._negative_log_likelihood(x, condition, z, False)
         return {"z": z, "log_weights": -nll - normal_log_density(z, mean, log_variance)}
 

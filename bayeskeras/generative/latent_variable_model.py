@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,9 @@ class LatentVariableModel(LatentNetworks):
             and `active_units` for each epoch.
 
         Raises:
-            ValueError: if data are not within the support of the likelihood, or of the wrong shape.
+            ValueError: if data are not within the support of the likelihood, or of the wrong shape. Arrays, and the
+                first batch of an iterable, are checked before the training; other batches at its end, and examples
+                like that change no weight.
         """
         x, condition = self.read(x, y if condition is None else condition)
         call = inspect.signature(keras.Model.fit).bind(self, x, condition, *args, **kwargs)
@@ -118,15 +121,18 @@ class LatentVariableModel(LatentNetworks):
         x, condition = self.read(x, y if condition is None else condition)
         call = inspect.signature(keras.Model.evaluate).bind(self, x, condition, *args, **kwargs)
         call.arguments["y"] = _beside_weights(x, condition, call.arguments.get("sample_weight"))
-        return super().evaluate(*call.args[1:], **call.kwargs)
+        results = super().evaluate(*call.args[1:], **call.kwargs)
+        self._check_losses([results["loss"] if isinstance(results, dict) else np.ravel(results)[0]])
+        return results
 
     def _report_collapse(self, history: Any) -> None:
         active = history.history.get("active_units", [])
         losses = history.history.get("loss", [])
+        self._check_losses([*losses, *history.history.get("val_loss", [])])
         if losses and not np.isfinite(losses[-1]):
             warnings.warn(
                 f"{type(self).__name__}: the loss is {losses[-1]}: the training diverged. Try a smaller learning "
-                "rate or clipnorm=1.0 of the optimizer; data of a data set are checked in its first batch only.",
+                "rate or clipnorm=1.0 of the optimizer.",
                 stacklevel=3,
             )
         elif active and active[-1] == 0:
@@ -136,6 +142,17 @@ class LatentVariableModel(LatentNetworks):
                 "puts out does not depend on the data. Train longer, or try kl_warm_up=0.3, free_bits=0.1 or a "
                 "smaller beta.",
                 stacklevel=3,
+            )
+
+    def _check_losses(self, losses: Sequence[Any]) -> None:
+        """Raise ValueError if there was no loss because of data outside the support."""
+        if np.isfinite(np.asarray(losses, float)).all():
+            return
+        if all(np.isfinite(array).all() for array in self.get_weights() if array.dtype.kind == "f"):
+            raise ValueError(
+                f"{type(self).__name__}: expected data within the support of the likelihood "
+                f"{type(self.likelihood).__name__}, and conditions as they were declared, in all batches, received: "
+                "batches with others (they were left out of the training)"
             )
 
     @contextmanager
@@ -163,6 +180,7 @@ class LatentVariableModel(LatentNetworks):
             x = tree.flatten(x)[0]
         # Tensors all: Keras refuses to mix them with arrays where a step is not compiled.
         x = ops.convert_to_tensor(x)
+        x = scaled_image(x) if self.image_input else x
         condition = self.condition_tensor(x, condition)
         return (x,) if condition is None else (x, condition), None, weights
 
@@ -178,6 +196,7 @@ class LatentVariableModel(LatentNetworks):
         if not self._is_step:
             mean, _ = self.posterior_parameters(x, condition, bool(training))
             return self.decoder_outputs(mean, condition, bool(training))
+        is_valid, x, condition = self._validity(x, condition)
         if self.binarize:
             drawn = keras.random.uniform(ops.shape(x), dtype="float32", seed=self._noise)
             x = ops.cast(drawn < ops.cast(x, "float32"), "float32")
@@ -190,6 +209,10 @@ class LatentVariableModel(LatentNetworks):
         noise = random.normal(shape, "float32", self._noise)
         terms, mean = self.terms(x, condition, noise, bool(training), prior_noise)
         loss, logs = self.objective.loss(terms)
+        if (
+            is_valid is not None
+        ):  # NaN without a gradient: `fit` ends with an error, the weights stay as they are.
+            loss = ops.where(is_valid, loss, float("nan"))
         return {
             "loss": loss,
             "reconstruction": ops.mean(terms.nll, axis=0),
@@ -197,6 +220,26 @@ class LatentVariableModel(LatentNetworks):
             "mean": mean,
             **{name: value + ops.zeros_like(loss) for name, value in logs.items()},
         }
+
+    def _validity(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor | None, Tensor, Tensor | None]:
+        """Which examples of a batch are within the support of the likelihood and have a finite condition (`None`: no
+        bounds), data as the likelihood can take them, and a finite condition.
+        """
+        is_valid = None
+        low, high = self.likelihood.support
+        if self.likelihood.has_class_axis and len(x.shape) < len(self.decoder.output_shape):
+            high = float(self.decoder.output_shape[-1] - 1)
+        if (low, high) != (-math.inf, math.inf):
+            values = ops.reshape(ops.cast(x, "float32"), (ops.shape(x)[0], -1))
+            is_valid = ops.all(ops.logical_and(values >= low, values <= high), axis=-1)
+            if self.likelihood.has_class_axis:
+                x = ops.clip(x, int(low), int(high))
+        if condition is not None:
+            is_finite = ops.isfinite(condition)
+            each = ops.all(ops.reshape(is_finite, (ops.shape(condition)[0], -1)), axis=-1)
+            is_valid = each if is_valid is None else ops.logical_and(is_valid, each)
+            condition = ops.where(is_finite, condition, ops.zeros_like(condition))
+        return is_valid, x, condition
 
     def compute_loss(
         self,

@@ -103,9 +103,9 @@ def _network(
         raise ValueError(
             f"expected {kind} to be a Keras model or one of {', '.join(map(repr, table))}, received: {kind}={given!r}"
         )
-    if not input_shape:
+    if not isinstance(input_shape, Sequence) or not input_shape:
         raise ValueError(
-            "expected input_shape for networks that are given by name, "
+            "expected input_shape, a tuple of sizes, for networks that are given by name, "
             f"received: {kind}={given!r}, input_shape={input_shape!r}"
         )
     if options.pop("sees_condition", True) and condition_shape is not None:

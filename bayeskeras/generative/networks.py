@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 from bayeskeras import likelihoods
@@ -53,7 +54,7 @@ def mlp_encoder(
     x = _side_by_side(inputs)
     for index, size in enumerate(units, start=1):
         x = layers.Dense(int(size), activation=activation, name=f"{name}_{index}")(x)
-    return keras.Model(inputs, _parameters(x, latent_dim), name=name)
+    return _model(inputs, _parameters(x, latent_dim), name)
 
 
 def mlp_decoder(
@@ -92,7 +93,7 @@ def mlp_decoder(
     for index, size in enumerate(units, start=1):
         x = layers.Dense(int(size), activation=activation, name=f"{name}_{index}")(x)
     x = layers.Dense(math.prod(shape), name="outputs")(x)
-    return keras.Model(inputs, layers.Reshape(shape, name="as_data")(x), name=name)
+    return _model(inputs, layers.Reshape(shape, name="as_data")(x), name)
 
 
 def convolutional_encoder(
@@ -135,7 +136,7 @@ def convolutional_encoder(
         )(x)
     beside = inputs[1:] if not is_map else []
     x = layers.Dense(int(units), activation=activation, name="dense")(_side_by_side([x, *beside]))
-    return keras.Model(inputs, _parameters(x, latent_dim), name=name)
+    return _model(inputs, _parameters(x, latent_dim), name)
 
 
 def convolutional_decoder(
@@ -185,8 +186,9 @@ def convolutional_decoder(
     if (rows * factor, columns * factor) != (height, width):
         crop = ((0, rows * factor - height), (0, columns * factor - width))
         x = layers.Cropping2D(crop, name="crop")(x)
-    x = layers.Conv2D(math.prod(shape[2:]), 3, padding="same", name="outputs")(x)
-    return keras.Model(inputs, layers.Reshape(shape, name="as_data")(x), name=name)
+    # In float32 at the least: PyTorch has no gradient of a convolution to one channel in half precision on CPUs.
+    x = layers.Conv2D(math.prod(shape[2:]), 3, padding="same", dtype=_parameter_type(), name="outputs")(x)
+    return _model(inputs, layers.Reshape(shape, name="as_data")(x), name)
 
 
 #: Ready-made pairs by the name that `VAE` takes.
@@ -199,8 +201,8 @@ def encoder_of_parameters(network: Any, latent_dim: int) -> keras.Model:
 
     Args:
         network: a Keras model. Of one with these outputs nothing changes; two outputs `(batch, D)` are means and log
-            variances; others, and those of a layer with an activation function, are features, which are flattened and
-            get a dense layer (`posterior`) on top.
+            variances; others, and those of an activation function, a pooling or a normalisation, are features, which
+            are flattened and get a dense layer (`posterior`) on top.
         latent_dim: D.
 
     Raises:
@@ -208,26 +210,35 @@ def encoder_of_parameters(network: Any, latent_dim: int) -> keras.Model:
     """
     _check_network(network, "encoder")
     shapes = [tuple(tensor.shape) for tensor in network.outputs]
-    activation = getattr(final_operation(network), "activation", keras.activations.linear)
-    if shapes == [(None, 2 * latent_dim)] and activation is keras.activations.linear:
+    if shapes == [(None, 2 * latent_dim)] and not _makes_features(final_operation(network)):
         return network
     if shapes == [(None, latent_dim)] * 2:
         joined = layers.Concatenate(name="posterior")(network.outputs)
-        return keras.Model(network.inputs, joined, name=network.name)
+        return _model(network.inputs, joined, network.name)
     if len(shapes) != 1:
         raise ValueError(
             f"encoder: expected one output of features or of {2 * latent_dim} parameters, or two outputs of "
             f"{latent_dim} (means, log variances), received: outputs of shapes {shapes}"
         )
     features = _side_by_side(network.outputs)
-    return keras.Model(network.inputs, _parameters(features, latent_dim), name=network.name)
+    return _model(network.inputs, _parameters(features, latent_dim), network.name)
+
+
+def _makes_features(operation: Any) -> bool:
+    """Whether an operation can put out no means and log variances: half of their range, say, is missing."""
+    if getattr(operation, "activation", keras.activations.linear) is not keras.activations.linear:
+        return True
+    # Keras' layers lie in modules of their kind, and its functions of activation in `ops.nn`.
+    kinds = {"activations", "pooling", "normalization", "nn"}
+    return bool(kinds & set(type(operation).__module__.split("."))) and is_of_keras(operation)
 
 
 def decoder_of_logits(network: Any, latent_dim: int, likelihood: Any) -> keras.Model:
     """A network as a decoder, whose outputs are the parameters of the likelihood.
 
     Args:
-        network: a Keras model. For a likelihood of logits a final sigmoid or softmax is left out, with a warning.
+        network: a Keras model. For a likelihood of logits a final sigmoid or softmax is left out of a copy, with a
+            warning; one that cannot be found, inside a layer or model of the user's, is warned of.
         latent_dim: D.
         likelihood: a `Likelihood`.
 
@@ -245,10 +256,11 @@ def decoder_of_logits(network: Any, latent_dim: int, likelihood: Any) -> keras.M
         return network
     removed = output_activation(final_operation(network))
     if removed is None:
+        _warn_of_probabilities(network, latent_dim, type(likelihood).__name__)
         return network
     warnings.warn(
         f"decoder: its final {removed} is left out, as the outputs of a {type(likelihood).__name__} "
-        "likelihood are logits",
+        "likelihood are logits; the decoder that is trained is a copy, the attribute decoder of the model",
         stacklevel=4,
     )
     copy = type(network).from_config(network.get_config())
@@ -258,8 +270,31 @@ def decoder_of_logits(network: Any, latent_dim: int, likelihood: Any) -> keras.M
         operation.activation = keras.activations.linear
         return copy
     if copy.outputs[0]._keras_history.operation is operation:
-        return keras.Model(copy.inputs, operation.input, name=network.name)
+        return _model(copy.inputs, operation.input, network.name)
     raise ValueError(f"decoder: expected logits as outputs, received: a model that ends in a {removed}")
+
+
+def _warn_of_probabilities(network: keras.Model, latent_dim: int, likelihood: str) -> None:
+    """A warning if a network that ends in a layer of the user's puts out numbers in [0, 1] for any latent vector."""
+    operation = final_operation(network)
+    if is_of_keras(operation) and not isinstance(operation, layers.Lambda):
+        return
+    generator = np.random.default_rng(0)
+    shapes = [(16, *(size or 1 for size in tensor.shape[1:])) for tensor in network.inputs]
+    probe = [3.0 * generator.standard_normal(shape, dtype=np.float32) for shape in shapes]
+    outputs = keras.ops.convert_to_numpy(network(probe if len(probe) > 1 else probe[0], training=False))
+    if outputs.min() >= 0.0 and outputs.max() <= 1.0 and outputs.min() < outputs.max():
+        warnings.warn(
+            f"decoder: expected logits, as outputs of a {likelihood} likelihood, received: outputs from "
+            f"{outputs.min():.3g} to {outputs.max():.3g} for all latent vectors that were tried. If the last layer "
+            f"is a sigmoid or softmax (in {operation.name!r}), leave it out",
+            stacklevel=5,
+        )
+
+
+def is_of_keras(operation: Any) -> bool:
+    """Whether a layer or operation is one of Keras' own."""
+    return type(operation).__module__.startswith("keras.")
 
 
 def functional(network: Any, shape: Shape) -> Any:
@@ -309,6 +344,11 @@ def _inputs(*pairs: tuple[str, Shape | None]) -> list[Any]:
     return [keras.Input(tuple(shape), name=name) for name, shape in pairs if shape is not None]
 
 
+def _model(inputs: Sequence[Any], outputs: Any, name: str) -> keras.Model:
+    """A model, which takes one input without a list around it."""
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=name)
+
+
 def _side_by_side(tensors: Sequence[Any]) -> Any:
     """Tensors flattened, one beside the other."""
     flat = [tensor if len(tensor.shape) == 2 else layers.Flatten()(tensor) for tensor in tensors]
@@ -316,8 +356,13 @@ def _side_by_side(tensors: Sequence[Any]) -> Any:
 
 
 def _parameters(features: Any, latent_dim: int) -> Any:
-    """A layer of means and log variances, in float32 whatever the policy."""
-    return layers.Dense(2 * int(latent_dim), dtype="float32", name="posterior")(features)
+    """A layer of means and log variances."""
+    return layers.Dense(2 * int(latent_dim), dtype=_parameter_type(), name="posterior")(features)
+
+
+def _parameter_type() -> str:
+    """Type of layers that put out parameters of distributions: float32 at the least, whatever the policy."""
+    return "float64" if keras.config.dtype_policy().variable_dtype == "float64" else "float32"
 
 
 def _outputs(shape: Shape, likelihood: Any, num_classes: int | None) -> tuple[int, ...]:

@@ -28,8 +28,7 @@ def read_fit(model: Any, x: Any, condition: Any = None) -> tuple[Any, Any]:
                 f"{type(model).__name__}: expected batches of (data, condition) without a condition beside them, "
                 f"received: x of type {type(x).__name__} and a condition"
             )
-        check_first_batch(model, x)
-        return x, None
+        return checked_batches(model, x), None
     data, condition = read(model, x, condition)
     if data.dtype == np.uint8 and model.image_input and data.max() == 1:
         warnings.warn(
@@ -40,24 +39,31 @@ def read_fit(model: Any, x: Any, condition: Any = None) -> tuple[Any, Any]:
     return data, condition
 
 
-def check_first_batch(model: Any, x: Any) -> None:
-    """Check the first batch of an iterable that can be read again.
+def checked_batches(model: Any, x: Any) -> Any:
+    """An iterable of batches, whose first one is checked.
 
     Args:
         model: a `LatentVariableModel`.
-        x: iterable of batches.
+        x: iterable of batches; of a generator the first batch is put back.
 
     Raises:
         ValueError: as `read`.
     """
-    if hasattr(x, "__next__"):  # A generator: what is read is gone.
-        return
-    for item in _items(x):
+    is_generator = hasattr(x, "__next__")
+    items = x if is_generator else _items(x)
+    for item in items:
         data, condition = inputs_and_labels(item)
         if isinstance(data, dict | list | tuple):
             (data,) = tree.flatten(data)
         read(model, data, condition if model.condition_inputs else None)
-        return
+        return _put_back(item, x) if is_generator else x
+    return x
+
+
+def _put_back(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    """A generator, as Keras wants one."""
+    yield first
+    yield from rest
 
 
 def read(model: Any, x: Any, condition: Any = None) -> tuple[Array, Array | None]:
@@ -87,6 +93,12 @@ def read_data(model: Any, x: Any) -> Array:
     expected = model.data_shape[1:]
     likelihood = type(model.likelihood).__name__
     is_image = model.image_input and data.dtype == np.uint8
+    taken = tuple(model.encoder.inputs[0].shape)[1:]
+    if model.likelihood.has_class_axis and data.shape[1:] != expected and len(taken) == len(expected):
+        raise ValueError(
+            f"{name}: expected integers of shape {('N', *expected)}, as the encoder takes them, received: "
+            f"x.shape={data.shape}"
+        )
     if data.ndim != len(expected) + 1 and not model.likelihood.has_class_axis or not data.size:
         raise ValueError(f"{name}: expected data of shape {('N', *expected)}, received: x.shape={data.shape}")
     try:
@@ -117,6 +129,10 @@ def read_condition(model: Any, condition: Any, data: Array | None = None) -> Arr
         return None
     name = type(model).__name__
     count = None if data is None else len(data)
+    if data is not None:
+        data = _scaled(model, data)
+    if getattr(condition, "dtype", None) is not None and model.is_of_images(condition):
+        condition = _array(condition).astype(np.float32) / np.float32(255)
     condition = model.condition_of(data, condition)
     if condition is None:
         raise ValueError(f"{name}: expected a condition, received: condition=None")
@@ -151,11 +167,7 @@ def batches(model: Any, x: Any, condition: Any, batch_size: int) -> Iterator[tup
         if isinstance(part, dict | list | tuple) and not is_arrays(x):
             (part,) = tree.flatten(part)
         data, conditions = read(model, part, given if is_arrays(x) or model.condition_inputs else None)
-        data = (
-            np.asarray(data, np.float32) / np.float32(255)
-            if data.dtype == np.uint8 and model.image_input
-            else data
-        )
+        data = _scaled(model, data)
         for start in range(0, len(data), batch_size):
             chosen = slice(start, start + batch_size)
             is_empty = False
@@ -164,6 +176,12 @@ def batches(model: Any, x: Any, condition: Any, batch_size: int) -> Iterator[tup
         raise ValueError(
             f"{type(model).__name__}: expected at least one example, received: an empty iterable"
         )
+
+
+def _scaled(model: Any, data: Array) -> Array:
+    """Images of uint8 in [0, 1]; other data as they are."""
+    is_image = model.image_input and data.dtype == np.uint8
+    return data.astype(np.float32) / np.float32(255) if is_image else data
 
 
 def _array(value: Any) -> Array:

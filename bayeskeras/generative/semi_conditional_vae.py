@@ -76,9 +76,11 @@ class SemiConditionalVAE(ConditionalVAE):
                 "SemiConditionalVAE: expected input_shape (height, width, channels) of the field, "
                 f"received: input_shape={input_shape!r}"
             )
-        if sensors is not None and input_shape is not None and np.ndim(sensors) == 1:
-            sensors = _places(np.asarray(sensors), tuple(input_shape)[:2])
-        channels = int(input_shape[-1]) if input_shape else 1
+        inputs = getattr(encoder, "inputs", None)
+        shape = tuple(input_shape or (inputs[0].shape[1:] if inputs else ()))
+        channels = int(shape[-1]) if shape and shape[-1] else 1
+        if sensors is not None and len(shape) == 3 and np.ndim(sensors) == 1:
+            sensors = _places(np.asarray(sensors), shape[:2])
         condition = condition if sensors is None and condition is not None else Sensors(sensors, channels)
         likelihood = likelihoods.Normal(stddev="predicted") if likelihood is None else likelihood
         if isinstance(encoder, str):

@@ -82,7 +82,7 @@ class TwoStageVAE(keras.Model):
         Args:
             x: data `(N, ...)`.
             epochs: of the first one; 0 where it is trained.
-            second_epochs: of the second one; default: as many.
+            second_epochs: of the second one; default: as many; to be given beside `epochs=0`.
             batch_size: of both.
             optimizer: name, or a configuration of `keras.optimizers.serialize`, of both.
             verbose: as in `keras.Model.fit`.
@@ -91,7 +91,14 @@ class TwoStageVAE(keras.Model):
 
         Returns:
             The `keras.callbacks.History` of `"first"` (if it was trained) and `"second"`.
+
+        Raises:
+            ValueError: if nothing would be trained, or data are not those of the first VAE.
         """
+        if not epochs and second_epochs is None:
+            raise ValueError(
+                "TwoStageVAE.fit: expected second_epochs beside epochs=0, received: second_epochs=None"
+            )
         histories: dict[str, Any] = {}
         common: dict[str, Any] = {"verbose": verbose}
         if epochs:

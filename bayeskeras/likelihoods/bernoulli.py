@@ -46,6 +46,7 @@ class Bernoulli(Likelihood):
     """
 
     parameter_names = ("logits",)
+    support = (0.0, 1.0)
     spacing = 1.0
 
     @property

@@ -49,6 +49,7 @@ class Categorical(Likelihood):
 
     parameter_names = ("logits",)
     has_class_axis = True
+    support = (0.0, 1.0)
 
     @property
     def is_classification(self) -> bool:

@@ -74,6 +74,7 @@ class DiscretizedLogistic(LocationScale):
     """
 
     parameter_names = ("loc", "scale")
+    support = (0.0, 1.0)
 
     def __init__(
         self,

@@ -40,6 +40,12 @@ class Likelihood(keras.layers.Layer):
     #: Whether the last axis of the mean holds the classes of one label.
     has_class_axis: bool = False
 
+    #: Smallest and largest label; of classes those of one-hot vectors.
+    support: tuple[float, float] = (-math.inf, math.inf)
+
+    #: Whether a model of `bayeskeras.generative` has it, so that its parameters are those of that model.
+    is_of_a_model = False
+
     #: Distance between neighbouring labels of counts and levels, whose scipy distribution is that of label / spacing;
     #: `None` for real labels.
     spacing: float | None = None

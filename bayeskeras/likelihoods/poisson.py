@@ -44,6 +44,7 @@ class Poisson(Likelihood):
     """
 
     parameter_names = ("log_rate",)
+    support = (0.0, math.inf)
     spacing = 1.0
 
     def negative_log_likelihood(self, y: Tensor, outputs: Tensor, weights: Tensor | None = None) -> Tensor:

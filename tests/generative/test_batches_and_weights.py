@@ -15,8 +15,10 @@ from bayeskeras.generative import (
     Labels,
     PartialImage,
     SemiConditionalVAE,
+    Sensors,
     maximum_mean_discrepancy,
 )
+from bayeskeras.generative.active_units import ActiveUnits
 
 SHAPE = (4, 4, 1)
 
@@ -211,3 +213,86 @@ def test_pixels_of_uint8_are_0_to_255() -> None:
     np.testing.assert_allclose(
         model.elbo(counts, seed=0), model.elbo(counts.astype("int32"), seed=0), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("kind", ["generator", "later batch", "validation"])
+def test_data_outside_the_support_in_any_batch_are_an_error(kind: str) -> None:
+    """The weights are those of the batches that can be."""
+    x, wrong = images(), 255.0 * images()
+    model = vae()
+    model.compile("adam")
+    if kind == "generator":
+        with pytest.raises(ValueError, match="within the support"):
+            model.fit(((batch,) for batch in [wrong, x]), verbose=0)
+    elif kind == "later batch":
+        with pytest.raises(ValueError, match="in all batches"):
+            model.fit(((batch,) for batch in [x, wrong]), verbose=0)
+        alone = vae()
+        alone.set_weights(model.get_weights())
+        assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    else:
+        with pytest.raises(ValueError, match="in all batches"):
+            model.fit(x, validation_data=Changing([x, wrong]), verbose=0)
+
+
+class Changing(keras.utils.PyDataset):
+    """Batches in a list."""
+
+    def __init__(self, items: list[Any]) -> None:
+        super().__init__()
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3, 1, 0], [-1, 1, 2, 0, 1, 0]])
+def test_labels_outside_the_classes_in_a_later_batch_are_an_error(labels: list[int]) -> None:
+    model = conditional(Labels(3))
+    model.compile("adam")
+    x = images()
+    items = [(x, np.array([0, 1, 2, 0, 1, 2])), (x, np.array(labels))]
+    with pytest.raises(ValueError, match="in all batches"):
+        model.fit(Changing(items), verbose=0)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert np.isfinite(model.fit(Changing(items[:1]), verbose=0).history["loss"]).all()
+
+
+def test_levels_of_images_are_scaled_in_conditions_too() -> None:
+    levels = (255 * images()).astype("uint8")
+    scaled = levels / np.float32(255)
+    model = ConditionalVAE(
+        input_shape=SHAPE, latent_dim=2, likelihood="normal", condition=Sensors([(1, 2), (0, 3)])
+    )
+    model.compile("adam")
+    found = model.log_likelihood(levels, num_samples=5, seed=0)
+    np.testing.assert_allclose(found, model.log_likelihood(scaled, num_samples=5, seed=0), rtol=1e-5)
+    given = [values[:, [1, 0], [2, 3]] for values in (levels, scaled)]
+    np.testing.assert_allclose(model.predict(given[0]), model.predict(given[1]), rtol=1e-5)
+    np.testing.assert_allclose(loss(model, Batches((levels,))), loss(model, scaled), rtol=1e-5)
+    beside = ConditionalVAE(input_shape=SHAPE, latent_dim=2, likelihood="normal", condition=SHAPE)
+    beside.compile("adam")
+    found = beside.elbo(scaled, levels, seed=0)
+    np.testing.assert_allclose(found, beside.elbo(scaled, scaled, seed=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        loss(beside, Batches((levels, levels))), loss(beside, scaled, scaled), rtol=1e-5
+    )
+
+
+def test_images_one_by_one_are_no_batches() -> None:
+    model = conditional(PartialImage(np.arange(16).reshape(SHAPE) < 8))
+    model.compile("adam")
+    with pytest.raises(ValueError, match="expected data of shape"):
+        model.fit(((image, 1) for image in images()), verbose=0)
+
+
+def test_active_units_of_large_means() -> None:
+    means = 1000.0 + 0.02 * np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    means[:, 0] += np.linspace(0, 3, 64, dtype="float32")
+    metric = ActiveUnits(4)
+    for batch in (means[:40], means[40:]):
+        metric.update_state(batch)
+    assert float(metric.result()) == 1.0

@@ -114,5 +114,7 @@ def test_two_stages_come_back_from_a_preset(tmp_path: Path) -> None:
     np.testing.assert_allclose(loaded.generate(3, seed=0), model.generate(3, seed=0), atol=1e-6)
     with pytest.raises(ValueError, match="expected first and second to be VAEs"):
         TwoStageVAE("vae")
+    with pytest.raises(ValueError, match="expected second_epochs"):
+        model.fit(np.zeros((4, 4, 4, 1)), epochs=0)
     with pytest.raises(ValueError, match="vectors of 2 numbers"):
         TwoStageVAE(VAE(input_shape=(4, 4, 1), latent_dim=2), generative.VAE(input_shape=(3,), latent_dim=2))

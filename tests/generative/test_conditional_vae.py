@@ -132,6 +132,15 @@ def test_quadrants_are_known_and_the_rest_is_predicted(count: int, known: int) -
     )
 
 
+def test_known_pixels_are_filled_in_whatever_the_likelihood() -> None:
+    for likelihood in ("normal", likelihoods.DiscretizedLogistic()):
+        model = quadrant_model(likelihood=likelihood)
+        x = images()
+        known = model.condition.known
+        for draw in (False, True):
+            np.testing.assert_allclose(model.generate(x, 0, draw)[:, known], x[:, known], atol=1e-6)
+
+
 def test_only_unknown_pixels_count_in_the_likelihood() -> None:
     model = quadrant_model(3)
     x = images(4)

@@ -1,5 +1,6 @@
 """Encoders, decoders, priors and conditions as users bring them."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -158,12 +159,20 @@ def test_known_pixels_are_within_0_and_1() -> None:
 
 
 @pytest.mark.parametrize(
-    "likelihood", ["poisson", likelihoods.Normal("predicted")], ids=["poisson", "predicted"]
+    "likelihood",
+    ["poisson", "categorical", likelihoods.Normal("predicted")],
+    ids=["poisson", "categorical", "predicted"],
 )
 def test_partly_known_images_need_one_mean_for_each_pixel(likelihood: Any) -> None:
+    classes = keras.Sequential([keras.Input((*SHAPE, 2)), layers.Flatten(), layers.Dense(4)])
     with pytest.raises(ValueError, match="PartialImage: expected a likelihood with one output"):
         ConditionalVAE(
-            input_shape=SHAPE, latent_dim=2, likelihood=likelihood, condition=PartialImage.quadrants(1, SHAPE)
+            encoder=classes if likelihood == "categorical" else "mlp",
+            input_shape=SHAPE,
+            latent_dim=2,
+            likelihood=likelihood,
+            num_classes=2,
+            condition=PartialImage.quadrants(1, SHAPE),
         )
 
 
@@ -184,3 +193,92 @@ def test_predict_refuses_unknown_arguments() -> None:
     labelled = ConditionalVAE(input_shape=SHAPE, latent_dim=2, condition=Labels(3))
     with pytest.raises(ValueError, match="batch_size >= 1"):
         labelled.predict([0, 1], batch_size=-1)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        layers.ReLU(),
+        layers.LeakyReLU(),
+        layers.BatchNormalization(),
+        keras.ops.relu,
+    ],
+    ids=["relu", "leaky", "normalised", "function"],
+)
+def test_what_has_no_range_of_parameters_is_features(last: Any) -> None:
+    inputs = keras.Input((16,))
+    encoder = keras.Model(inputs, last(layers.Dense(8)(inputs)))
+    model = VAE(encoder, "mlp", 4, input_shape=(16,))
+    assert model.encoder.layers[-1].name == "posterior"
+
+
+def test_pooled_maps_are_features() -> None:
+    encoder = keras.Sequential(
+        [keras.Input(SHAPE), layers.Conv2D(8, 3, activation="relu"), layers.GlobalAveragePooling2D()]
+    )
+    assert (VAE(encoder, "mlp", 4, input_shape=SHAPE).encode(images())[0] < 0).any()
+
+
+class Probabilities(keras.Model):
+    """A decoder of a subclass, which ends in an activation that nobody can see from outside."""
+
+    def __init__(self, activation: str) -> None:
+        super().__init__()
+        self.last = layers.Dense(16, activation=activation)
+        self.as_image = layers.Reshape(SHAPE)
+
+    def call(self, z: Any) -> Any:
+        return self.as_image(self.last(z))
+
+
+def test_probabilities_of_a_subclass_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match="expected logits"):
+        VAE("mlp", Probabilities("sigmoid"), 2, input_shape=SHAPE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        VAE("mlp", Probabilities("linear"), 2, input_shape=SHAPE)
+
+
+def test_a_learned_likelihood_belongs_to_one_model() -> None:
+    shared = likelihoods.Normal("learned_shared")
+    model = VAE(input_shape=SHAPE, latent_dim=2, likelihood=shared)
+    assert VAE.from_config(model.get_config()).likelihood is not shared
+    with pytest.raises(ValueError, match="expected a likelihood of its own"):
+        VAE(input_shape=SHAPE, latent_dim=2, likelihood=shared)
+    fixed = likelihoods.Normal(0.1)
+    for _ in range(2):  # Without parameters there is nothing to share.
+        VAE(input_shape=SHAPE, latent_dim=2, likelihood=fixed)
+
+
+def networks_with_condition(field: tuple[int, ...], condition: int) -> tuple[keras.Model, keras.Model]:
+    """Encoder of a field, decoder of latent vectors and a condition."""
+    x, z, c = keras.Input(field), keras.Input((2,)), keras.Input((condition,))
+    encoder = keras.Model(x, layers.Dense(4)(layers.Flatten()(x)))
+    outputs = layers.Dense(int(np.prod(field)))(layers.Concatenate()([z, c]))
+    return encoder, keras.Model([z, c], layers.Reshape(field)(outputs))
+
+
+def test_shapes_are_read_from_the_networks() -> None:
+    x = np.random.default_rng(0).normal(size=(6, 3, 4, 2)).astype("float32")
+    encoder, decoder = networks_with_condition((3, 4, 2), 4)
+    fields = SemiConditionalVAE(encoder, decoder, 2, likelihoods.Normal(0.1), sensors=[5, 6])
+    assert fields.sensors.tolist() == [[1, 1], [1, 2]]
+    assert fields.predict_distribution(x[:, 1, [1, 2]], 3, seed=0).shape == x.shape
+    by_array = ConditionalVAE(*networks_with_condition((3, 4, 2), 4), 2, likelihoods.Normal(0.1))
+    assert by_array.log_likelihood(x, np.ones((6, 4)), 5, seed=0).shape == (6,)
+    with pytest.raises(ValueError, match=r"condition has the shape \(2,\), received: \(4,\)"):
+        SemiConditionalVAE(*networks_with_condition((3, 4, 1), 4), 2, likelihoods.Normal(0.1), sensors=[5, 6])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: VAE(input_shape=784, latent_dim=2),
+        lambda: ConditionalVAE(input_shape=(4,), latent_dim=2, condition=4),
+        lambda: VAE(input_shape=SHAPE, latent_dim=2, likelihood="poisson", image_input=True),
+    ],
+    ids=["shape", "condition", "counts"],
+)
+def test_arguments_that_cannot_be_are_named(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected .*(input_shape|condition|image_input).*received"):
+        make()

@@ -45,6 +45,15 @@ class Condition:
         """Outputs of a decoder, with what the condition says of them filled in."""
         return outputs
 
+    def fill(self, data: Array, condition: Array) -> Array:
+        """New data, with what the condition says of them filled in.
+
+        Args:
+            data: means of the likelihood, or draws of it.
+            condition: `(N, *shape)`, as networks see it.
+        """
+        return data
+
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         raise NotImplementedError

@@ -80,7 +80,10 @@ class Labels(Condition):
             is_vector = keras.backend.is_float_dtype(given.dtype)
         if is_vector:
             return ops.reshape(ops.cast(given, "float32"), (-1, self.num_classes))
-        return ops.one_hot(ops.cast(ops.reshape(given, (-1,)), "int32"), self.num_classes, dtype="float32")
+        labels = ops.cast(ops.reshape(given, (-1, 1)), "int32")
+        inside = ops.logical_and(labels >= 0, labels < self.num_classes)
+        vectors = ops.one_hot(ops.where(inside, labels, 0)[:, 0], self.num_classes, dtype="float32")
+        return ops.where(inside, vectors, float("nan"))  # NaN is refused by the model.
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

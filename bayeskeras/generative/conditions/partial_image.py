@@ -28,7 +28,7 @@ class PartialImage(Condition):
 
     Networks see the image with -1 for what is unknown. Users give whole images, whose unknown part is not read, or
     images that are -1 (or NaN) there. Of a Bernoulli likelihood known pixels are predicted as they are; of another
-    with one output for each pixel their means are, while the spread is that of the likelihood.
+    with one output for each pixel their locations are, while the spread is that of the likelihood.
 
     Args:
         known: which pixels are known, `(height, width, channels)`, true or false.
@@ -93,8 +93,9 @@ class PartialImage(Condition):
         return ops.where(ops.convert_to_tensor(self.known[None]), images, UNKNOWN)
 
     def check_likelihood(self, likelihood: Any) -> None:
-        """Known pixels are means: not logarithms of rates, nor beside a predicted scale."""
-        if isinstance(likelihood, likelihoods.Poisson) or likelihood.outputs_per_label != 1:
+        """Known pixels are locations: no classes or logarithms of rates, nor beside a predicted scale."""
+        is_count = isinstance(likelihood, likelihoods.Poisson) or likelihood.has_class_axis
+        if is_count or likelihood.outputs_per_label != 1:
             raise ValueError(
                 "PartialImage: expected a likelihood with one output for each pixel, in [0, 1], received: "
                 f"{type(likelihood).__name__}"
@@ -106,15 +107,17 @@ class PartialImage(Condition):
         return (~self.known).astype(np.float32)[None]
 
     def complete(self, outputs: Tensor, condition: Tensor, likelihood: Any) -> Tensor:
-        """Known pixels: logits of a Bernoulli likelihood, means of another."""
-        if likelihood.has_class_axis:
-            return outputs
+        """Known pixels: logits of a Bernoulli likelihood, locations of another."""
         outputs = at_least_float32(outputs)
         values = ops.cast(condition, outputs.dtype)
         if isinstance(likelihood, likelihoods.Bernoulli):
             inside = ops.clip(values, 1e-6, 1.0 - 1e-6)
             values = ops.log(inside) - ops.log1p(-inside)
         return ops.where(ops.convert_to_tensor(self.known[None]), values, outputs)
+
+    def fill(self, data: Array, condition: Array) -> Array:
+        """See `Condition`; draws of 0 and 1 are left as they are."""
+        return data if data.dtype.kind in "iub" else np.where(self.known, condition, data).astype(data.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

@@ -15,7 +15,11 @@ Tensor = Any
 
 
 class Mixture(LatentPrior):
-    """A mixture of K normal distributions with independent coordinates."""
+    """A mixture of K normal distributions with independent coordinates.
+
+    Its weights are learned by objectives with a divergence; `"mmd"`, which compares draws, leaves them equal, as a
+    draw has no gradient by the choice of its component.
+    """
 
     def __init__(self, num_components: int = 50, **kwargs: Any) -> None:
         super().__init__(**kwargs)
