@@ -171,6 +171,19 @@ def test_networks_of_float64() -> None:
         assert np.isfinite(model.log_likelihood(x, num_samples=3, seed=0)).all()
 
 
+def test_ready_made_networks_in_the_policy_of_float64() -> None:
+    """(On JAX, which has no float64 unless it is enabled, in float32.)"""
+    keras.config.set_dtype_policy("float64")
+    try:
+        model = vae(prior="vamp", objective="iwae")
+        model.compile("adam")
+        assert np.isfinite(model.fit(images(), verbose=0).history["loss"]).all()
+        assert np.isfinite(model.log_likelihood(images(), num_samples=3, seed=0)).all()
+        assert np.isfinite(model.generate(3, seed=0)).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_a_warm_up_leaves_no_trace() -> None:
     """Neither weights that `EarlyStopping` restores nor those of a file bring their weight of the divergence."""
     model, x = vae(kl_warm_up=1.0, beta=3.0), images()

@@ -52,7 +52,7 @@ class Mixture(LatentPrior):
 
     def transform(self, noise: Tensor, choice: Tensor, state: State) -> Tensor:
         """Draws of the mixture; see `LatentPrior`."""
-        upper = ops.cumsum(ops.exp(state["log_weights"]))
+        upper = ops.cast(ops.cumsum(ops.exp(state["log_weights"])), choice.dtype)
         index = ops.sum(ops.cast(ops.expand_dims(choice, -1) >= upper[:-1], "int32"), axis=-1)
         mean = ops.take(state["mean"], index, axis=0)
         return mean + ops.exp(0.5 * ops.take(state["log_variance"], index, axis=0)) * noise
