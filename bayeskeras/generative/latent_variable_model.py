@@ -146,7 +146,8 @@ class LatentVariableModel(LatentNetworks):
 
     def _check_losses(self, losses: Sequence[Any]) -> None:
         """Raise ValueError if there was no loss because of data outside the support."""
-        if np.isfinite(np.asarray(losses, float)).all():
+        is_checked = self.likelihood.support != (-math.inf, math.inf) or self.condition_inputs
+        if not is_checked or not np.isnan(np.asarray(losses, float)).any():
             return
         if all(np.isfinite(array).all() for array in self.get_weights() if array.dtype.kind == "f"):
             raise ValueError(
