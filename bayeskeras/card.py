@@ -130,6 +130,12 @@ _GENERATIVE_SCORES = (
     ("KL divergence of the latent variables", "kl"),
 )
 
+#: Further ones, of predictions given the condition.
+_PREDICTION_SCORES = (
+    ("RMSE of the predictive mean", "rmse"),
+    ("share of data inside the 90 % interval", "coverage_90"),
+)
+
 
 def _generative_head(name: str, place: str, recipe: Recipe, test: dict[str, Any]) -> list[str]:
     """Title, example and scores of a model of data."""
@@ -167,6 +173,7 @@ def _generative_head(name: str, place: str, recipe: Recipe, test: dict[str, Any]
         "| score | value |",
         "|---|---|",
         *[f"| {label} | {test[key]:.2f} |" for label, key in _GENERATIVE_SCORES if key in test],
+        *[f"| {label} | {test[key]:.4f} |" for label, key in _PREDICTION_SCORES if key in test],
         f"| active latent variables | {test['active_units']} of {recipe.arguments['latent_dim']} |",
     ]
     return [*lines, *_unknown_inputs(test)]
@@ -248,6 +255,8 @@ def _training(settings: dict[str, Any]) -> str:
         f"learning rate {settings['learning_rate']:g} ({settings['schedule'].replace('_', ' ')})",
         f"batches of {settings['batch_size']}",
     ]
+    if settings["scale_factor"] != 1.0:
+        parts.append(f"learned scale of the likelihood times {settings['scale_factor']:g} afterwards")
     if settings["shift"]:
         plural = "" if settings["shift"] == 1 else "s"
         parts.append(f"images shifted by up to {settings['shift']} pixel{plural}")

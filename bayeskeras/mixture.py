@@ -171,6 +171,27 @@ def expected_entropy(likelihood: Likelihood, parameters: Parameters) -> Array:
     return total / num_draws
 
 
+def cdf(likelihood: Likelihood, parameters: Parameters, y: Array) -> Array:
+    """`mean_t F_t(y)` of each output.
+
+    Args:
+        likelihood: of each draw; has a scipy distribution.
+        parameters: `(T, N, ...)`.
+        y: `(N, ...)`.
+
+    Returns:
+        Array `(N, ...)`.
+    """
+    num_draws, num_inputs, width = sizes(parameters)
+    y = y.astype(np.float64) / (likelihood.spacing or 1.0)
+    if likelihood.spacing:
+        y = y.round()  # What is left of a division is no step to the next label.
+    total = np.zeros(y.shape)
+    for block in blocks(num_draws, num_inputs * width):
+        total += likelihood.scipy_distribution(take(parameters, block)).cdf(y).sum(axis=0)
+    return total / num_draws
+
+
 def quantile(likelihood: Likelihood, parameters: Parameters, q: float) -> Array:
     """Quantile `(N, ...)` of the mixture's marginal for each output.
 

@@ -326,6 +326,25 @@ class PredictiveDistribution:
             return mixture.sample(self.likelihood, self._all_draws("sample"), n, generator)
         return mixture.sample_of_mean(self._class_mean("sample"), n, generator)
 
+    def cdf(self, y: Any) -> Array:
+        """Cumulative probability of each label: that of labels up to it, under the mixture's marginal of its output.
+
+        Of labels from the distribution itself it is uniform on [0, 1] (for continuous ones): the probability integral
+        transform, with which calibration is checked.
+
+        Args:
+            y: labels of the N inputs.
+
+        Returns:
+            Array `(N, ...)`, one number for each output.
+
+        Raises:
+            ValueError: if labels are wrong or are classes, or draws were not kept.
+        """
+        if self.is_classification:
+            raise ValueError(f"cdf: expected a regression, received: {self!r}")
+        return mixture.cdf(self.likelihood, self._all_draws("cdf"), self.check_labels(y))
+
     def quantile(self, q: Any) -> Array:
         """Quantile of the predictive distribution.
 

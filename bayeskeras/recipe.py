@@ -45,6 +45,7 @@ _TRAINING: dict[str, Any] = {
     "kl_weight": 1.0,
     "kl_warm_up": 0,
     "kl_delay": 0,
+    "scale_factor": 1.0,
     "seed": 0,
     "dtype": "float32",
 }
@@ -98,7 +99,8 @@ class Recipe:
             `"sgd"` with Nesterov momentum 0.9), `learning_rate`, `schedule`
             (`"cosine"` or `"linear"` to 0, `"half_linear"`: constant for half of the steps, then linear to 0, or
             `"constant"`), `shift` (pixels) and `horizontal_flip` (augmentation of images), `kl_weight`,
-            `kl_warm_up` and `kl_delay` (epochs, see `bayeskeras.callbacks.KLWarmUp`), `seed`, `dtype` (storage).
+            `kl_warm_up` and `kl_delay` (epochs, see `bayeskeras.callbacks.KLWarmUp`), `scale_factor` (by which the
+            learned scale of the likelihood is multiplied after the training: calibration), `seed`, `dtype` (storage).
     """
 
     text: str
@@ -189,7 +191,8 @@ class Recipe:
     @property
     def digest(self) -> str:
         """sha256 of all that the training depends on: checkpoints of another one are not taken."""
-        training = {name: value for name, value in self.training.items() if name != "dtype"}
+        after = ("dtype", "scale_factor")  # What is done when the training is over.
+        training = {name: value for name, value in self.training.items() if name not in after}
         parts = [self.architecture, self.arguments, self.start_from, self.posterior, self.dataset, training]
         if self.vocabulary is not None:
             parts.append(self.vocabulary)

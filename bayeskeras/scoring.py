@@ -11,6 +11,7 @@ import numpy as np
 
 from bayeskeras import datasets, metrics
 from bayeskeras.datasets.unknown_inputs import unknown_inputs
+from bayeskeras.generative.reading import scaled_data
 from bayeskeras.models import BayesianModel, LanguageModel
 from bayeskeras.models.ensemble import Ensemble
 from bayeskeras.predictive import PredictiveDistribution
@@ -114,6 +115,13 @@ def generative_scores(model: Any, recipe: Recipe, seed: int = 0) -> dict[str, An
         "examples": len(x),
         **model.evaluate_distribution(*given, num_samples=samples, seed=seed),
     }
+    if model.condition_inputs and not model.likelihood.is_classification:
+        distribution = model.predict_distribution(
+            x if condition is None else condition, num_samples=samples, seed=seed, verbose=0
+        )
+        data = scaled_data(model, x)
+        scores["rmse"] = metrics.root_mean_squared_error(distribution, data)
+        scores["coverage_90"] = metrics.interval_coverage(distribution, data)
     unknown_x = _unknown_inputs(recipe) if not model.condition_inputs else None
     if unknown_x is not None:
         known, strange = (model.anomaly_score(inputs, seed=seed) for inputs in (x, unknown_x))

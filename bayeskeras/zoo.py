@@ -134,6 +134,8 @@ def train(recipe: str | Path, folder: str | Path | None = None, verbose: int | s
     checkpoints = folder / ".training"
     fit = _fit_ensemble if isinstance(model, Ensemble) else _fit
     last_epoch, seconds = fit(model, content, x, y, checkpoints, verbose)
+    if content.training["scale_factor"] != 1.0:
+        model.likelihood.multiply_scale(float(content.training["scale_factor"]))
     if not content.is_generative:
         model.num_train_examples = len(x)
         model.kl_weight = float(content.training["kl_weight"])

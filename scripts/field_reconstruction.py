@@ -133,9 +133,8 @@ def measurements(model: Any, x: np.ndarray) -> np.ndarray:
 
 def coverage(distribution: Any, x: np.ndarray) -> float:
     """Share of the pixels outside the cylinder that are in the central 90 % interval."""
-    lower, upper = distribution.interval(0.9)
     fluid = np.abs(x).max(axis=(0, -1)) > 0
-    return float(((x >= lower) & (x <= upper))[:, fluid].mean())
+    return float((np.abs(distribution.cdf(x) - 0.5) <= 0.45)[:, fluid].mean())
 
 
 def calibration_factor(folds: Sequence[tuple[Any, np.ndarray]], samples: int, seed: int) -> float:
@@ -176,8 +175,7 @@ def calibrated_model(
         left_out.append((train_model(rest, sensors, epochs, options, f"-fold-{fold}"), x[places_in_time]))
     factor = calibration_factor(left_out, samples, options.seed)
     model = train_model(x, sensors, epochs, options)
-    (log_stddev,) = model.likelihood.get_weights()
-    model.likelihood.set_weights([log_stddev + np.log(factor)])
+    model.likelihood.multiply_scale(factor)
     return model, factor
 
 

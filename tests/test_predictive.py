@@ -159,6 +159,7 @@ def test_quantile_inverts_the_mean_cdf(make: object) -> None:
         }
         cdf = distribution.likelihood.scipy_distribution(parameters).cdf(quantile).mean(axis=0)
         np.testing.assert_allclose(cdf, level, rtol=1e-8)
+        np.testing.assert_allclose(distribution.cdf(quantile), level, rtol=1e-8)
 
 
 @pytest.mark.parametrize("q", [0.001, 0.05, 0.5, 0.95, 0.999])
@@ -177,9 +178,10 @@ def test_quantile_of_levels_is_the_first_with_enough_below(q: float) -> None:
     cumulative = probabilities.mean(axis=1).cumsum(axis=0)
     np.testing.assert_allclose(cumulative[-1], 1.0, rtol=1e-9)
     expected = levels[np.argmax(cumulative >= q, axis=0)]
-    np.testing.assert_allclose(
-        PredictiveDistribution(likelihood, parameters).quantile(q), expected, rtol=1e-12
-    )
+    distribution = PredictiveDistribution(likelihood, parameters)
+    np.testing.assert_allclose(distribution.quantile(q), expected, rtol=1e-12)
+    for level, total in zip(levels, cumulative, strict=True):
+        np.testing.assert_allclose(distribution.cdf(np.full((4, 3), level)), total, rtol=1e-9)
 
 
 @pytest.mark.parametrize("make", REGRESSIONS)
@@ -192,6 +194,15 @@ def test_quantile_against_monte_carlo(make: object) -> None:
     assert (np.abs((y <= lower).mean(axis=0)) >= 0.1 - tolerance).all()
     assert (np.abs((y < upper).mean(axis=0)) <= 0.9 + tolerance).all()
     assert (np.abs((y <= upper).mean(axis=0)) >= 0.9 - tolerance).all()
+
+
+def test_cumulative_probabilities_of_own_labels_are_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bayeskeras.mixture.BLOCK", 64)
+    distribution = regression()
+    values = np.stack([distribution.cdf(y) for y in distribution.sample(500, seed=3)])
+    assert stats.kstest(values[:, 0, 0], "uniform").pvalue > 0.01
+    with pytest.raises(ValueError, match="cdf: expected a regression"):
+        classes().cdf(np.zeros(N, int))
 
 
 def test_quantile_of_far_apart_draws_and_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -396,3 +396,38 @@ def test_the_training_of_an_ensemble_resumes_after_kill_9(recipe: Path) -> None:
     record = json.loads((folder / "metrics.json").read_text())
     assert not (folder / ".training").exists() and not any(state.exists() for state in states)
     assert record["test"]["accuracy"] > 0.8
+
+
+SENSORS = """
+[model]
+architecture = "SemiConditionalVAE"
+input_shape = [28, 28, 1]
+latent_dim = 2
+likelihood = {{ family = "normal", stddev = "learned_shared" }}
+sensors = [[9, 14], [20, 14]]
+
+[data]
+name = "digits"
+
+[training]
+epochs = 1
+scale_factor = {factor}
+"""
+
+
+def test_the_scale_of_a_likelihood_is_calibrated_after_the_training(tmp_path: Path) -> None:
+    """A tenth as wide, the intervals hold less; the networks are the same."""
+    models, scores = [], []
+    for factor in (1.0, 0.1):
+        folder = tmp_path / str(factor)
+        folder.mkdir()
+        (folder / "recipe.toml").write_text(SENSORS.format(factor=factor))
+        models.append(bk.zoo.train(folder, verbose=0))
+        scores.append(json.loads((folder / "metrics.json").read_text())["test"])
+    stddevs = [np.exp(model.likelihood.get_weights()[0]) for model in models]
+    np.testing.assert_allclose(stddevs[1], 0.1 * stddevs[0], rtol=1e-5)
+    assert scores[0]["coverage_90"] > scores[1]["coverage_90"]
+    assert scores[0]["rmse"] == pytest.approx(scores[1]["rmse"], rel=1e-4)
+    card = (tmp_path / "0.1" / "README.md").read_text()
+    assert f"| share of data inside the 90 % interval | {scores[1]['coverage_90']:.4f} |" in card
+    assert "learned scale of the likelihood times 0.1 afterwards" in card

@@ -130,7 +130,7 @@ def read_condition(model: Any, condition: Any, data: Array | None = None) -> Arr
     name = type(model).__name__
     count = None if data is None else len(data)
     if data is not None:
-        data = _scaled(model, data)
+        data = scaled_data(model, data)
     if getattr(condition, "dtype", None) is not None and model.is_of_images(condition):
         condition = _array(condition).astype(np.float32) / np.float32(255)
     condition = model.condition_of(data, condition)
@@ -167,7 +167,7 @@ def batches(model: Any, x: Any, condition: Any, batch_size: int) -> Iterator[tup
         if isinstance(part, dict | list | tuple) and not is_arrays(x):
             (part,) = tree.flatten(part)
         data, conditions = read(model, part, given if is_arrays(x) or model.condition_inputs else None)
-        data = _scaled(model, data)
+        data = scaled_data(model, data)
         for start in range(0, len(data), batch_size):
             chosen = slice(start, start + batch_size)
             is_empty = False
@@ -178,7 +178,7 @@ def batches(model: Any, x: Any, condition: Any, batch_size: int) -> Iterator[tup
         )
 
 
-def _scaled(model: Any, data: Array) -> Array:
+def scaled_data(model: Any, data: Array) -> Array:
     """Images of uint8 in [0, 1]; other data as they are."""
     is_image = model.image_input and data.dtype == np.uint8
     return data.astype(np.float32) / np.float32(255) if is_image else data

@@ -80,6 +80,26 @@ class LocationScale(Likelihood):
             )
         return shape[:-1] + (shape[-1] // 2,)
 
+    def multiply_scale(self, factor: float) -> None:
+        """Multiply a learned scale, as calibration on held-out data may ask for.
+
+        Args:
+            factor: positive.
+
+        Raises:
+            ValueError: if the factor is not positive, or the scale is not learned (or not built yet).
+        """
+        if not _is_positive(factor):
+            raise ValueError(
+                f"{type(self).__name__}.multiply_scale: expected a positive factor, received: factor={factor!r}"
+            )
+        if self._scale not in _LEARNED or not self.built:
+            raise ValueError(
+                f"{type(self).__name__}.multiply_scale: expected a learned {self._argument} of a model, received: "
+                f"{self._argument}={self._scale!r}, built={self.built}"
+            )
+        self._log_scale.assign(self._log_scale + math.log(factor))
+
     def _location_and_scale(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Location `(batch, ...)` and positive scale, with axes of size 1 where it is shared."""
         outputs = at_least_float32(outputs)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from bayeskeras.metrics.inputs import regression_predictions
 from bayeskeras.predictive import PredictiveDistribution
 
@@ -24,5 +26,10 @@ def interval_coverage(distribution: PredictiveDistribution, y: Any, level: float
         kept.
     """
     _, labels = regression_predictions(distribution, y)
-    lower, upper = distribution.interval(level)
-    return float(((labels >= lower) & (labels <= upper)).mean())
+    if distribution.likelihood.spacing is not None:
+        lower, upper = distribution.interval(level)
+        return float(((labels >= lower) & (labels <= upper)).mean())
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"expected level between 0 and 1, received: level={level!r}")
+    # A label is inside if its cumulative probability is: cheaper than to solve for the ends of the intervals.
+    return float((np.abs(distribution.cdf(labels) - 0.5) <= 0.5 * level).mean())

@@ -273,7 +273,7 @@ def test_shapes_are_read_from_the_networks() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: VAE(input_shape=784, latent_dim=2),
+        lambda: VAE(input_shape=784, latent_dim=2),  # type: ignore[arg-type]
         lambda: ConditionalVAE(input_shape=(4,), latent_dim=2, condition=4),
         lambda: VAE(input_shape=SHAPE, latent_dim=2, likelihood="poisson", image_input=True),
     ],

@@ -354,3 +354,17 @@ def test_compiled_training_equals_eager_training(make: object) -> None:
         )
     assert np.isfinite(weights[0]).all()
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["learned", "learned_shared", "learned_each"])
+def test_a_learned_scale_is_multiplied(scale: str) -> None:
+    likelihood = Normal(scale, initial_stddev=0.5)
+    likelihood.build((None, 3, 2))
+    likelihood.multiply_scale(0.4)
+    variance = ops.convert_to_numpy(likelihood.variance(np.zeros((1, 3, 2), "float32")))
+    np.testing.assert_allclose(variance, 0.04 * np.ones_like(variance), rtol=1e-5)
+    with pytest.raises(ValueError, match="expected a positive factor"):
+        likelihood.multiply_scale(0.0)
+    for other in (Normal(0.5), Normal("predicted"), Normal(scale)):
+        with pytest.raises(ValueError, match="expected a learned stddev"):
+            other.multiply_scale(2.0)

@@ -127,7 +127,10 @@ def test_regression_metrics() -> None:
     )
     assert metrics.mean_absolute_error(distribution, y[:, 0]) == pytest.approx(np.abs(y - mean).mean())
     for level in (0.5, 0.9):
-        assert metrics.interval_coverage(distribution, y, level) == pytest.approx(level, abs=0.04)
+        found = metrics.interval_coverage(distribution, y, level)
+        assert found == pytest.approx(level, abs=0.04)
+        lower, upper = distribution.interval(level)
+        assert found == ((y >= lower) & (y <= upper)).mean()
 
 
 def test_evaluate() -> None:

@@ -68,9 +68,10 @@ def test_latent_maps_name_classes_and_show_numbers_by_a_bar() -> None:
     for labels in (np.linspace(0, 1, 60), np.arange(60)):
         figure = plotting.latent_map(means, labels)
         assert len(figure.axes) == 2 and figure.axes[0].get_legend() is None
-    for labels, class_names in ((["a"] * 60, ["a"]), ([1] * 60, ["a"]), ([str(i) for i in range(60)], None)):
+    wrong: list[Any] = [(["a"] * 60, ["a"]), ([1] * 60, ["a"]), ([str(i) for i in range(60)], None)]
+    for arguments in wrong:
         with pytest.raises(ValueError, match="latent_map: expected"):
-            plotting.latent_map(means, labels, class_names)
+            plotting.latent_map(means, *arguments)
 
 
 def test_fields_take_sensors_as_places_and_as_indices() -> None:
@@ -82,6 +83,7 @@ def test_fields_take_sensors_as_places_and_as_indices() -> None:
     ]
     np.testing.assert_array_equal(offsets[0], [[2, 1], [7, 5]])
     np.testing.assert_array_equal(offsets[0], offsets[1])
-    for sensors, options in (([48], {}), ([(6, 0)], {}), ([1], {"channel": 2}), ([1], {"index": 2})):
+    wrong: list[Any] = [([48], {}), ([(6, 0)], {}), ([1], {"channel": 2}), ([1], {"index": 2})]
+    for sensors, options in wrong:
         with pytest.raises(ValueError, match="field_reconstruction: expected"):
             plotting.field_reconstruction(field, made, sensors, **options)
