@@ -73,7 +73,8 @@ elif [ -e $*/.incomplete ]; then \
   echo "the last install into $* was cut short: if packages turn out to be broken, remove $* and try again" >&2; fi
 @$*/bin/python -m pip --version >/dev/null 2>&1 || { \
   $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-    echo "expected Python 3.11 or newer, received: PYTHON=$(PYTHON) ($$($(PYTHON) --version 2>&1))" >&2; exit 1; }; \
+    echo "expected Python 3.11 or newer, received: PYTHON=$(PYTHON), which says: $$($(PYTHON) --version 2>&1 | head -n 1)" >&2; \
+    exit 1; }; \
   $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
     echo "$(PYTHON) cannot make an environment: its module venv or ensurepip is missing." >&2; \
     echo "On Debian and Ubuntu: apt install python3-venv. Or use another: make ... PYTHON=python3.12" >&2; exit 1; }; \

@@ -1,5 +1,9 @@
 """Bayesian deep learning for Keras 3 on TensorFlow, JAX and PyTorch."""
 
+from bayeskeras import _backend  # noqa: F401  Before Keras: it may choose the backend.
+
+# isort: split
+
 from bayeskeras import (
     callbacks,
     datasets,

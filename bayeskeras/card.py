@@ -158,6 +158,7 @@ def _generative_head(name: str, place: str, recipe: Recipe, test: dict[str, Any]
         "",
         f"{recipe.architecture} of {recipe.dataset} ({information.description.rstrip('.')}).",
         "",
+        *([recipe.note, ""] if recipe.note else []),
         "```python",
         "import bayeskeras as bk",
         "",

@@ -52,8 +52,23 @@ def list_presets() -> None:
     """List the pretrained models with the scores of their cards."""
     from bayeskeras import zoo
 
-    columns = ["name", "dataset", "posterior", "parameters", "accuracy", "nll", "ece", "auroc"]
-    _print_table(columns, [[row.get(column) for column in columns] for row in zoo.list()])
+    rows = zoo.list()
+    generative = [row for row in rows if row["task"] == "generation"]
+    for title, chosen, columns in (
+        (
+            "Predictions (NLL in nats; AUROC of the entropy, as a detector of unknown inputs)",
+            [row for row in rows if row["task"] != "generation"],
+            ["name", "dataset", "posterior", "parameters", "accuracy", "nll", "ece", "auroc"],
+        ),
+        (
+            "Models of data (NLL in nats per example, of a density where it is negative; AUROC of the negative ELBO)",
+            generative,
+            ["name", "dataset", "architecture", "parameters", "nll", "elbo", "active_units", "auroc"],
+        ),
+    ):
+        typer.echo(f"{title}\n")
+        _print_table(columns, [[row.get(column) for column in columns] for row in chosen])
+        typer.echo()
 
 
 @app.command()
@@ -130,7 +145,7 @@ def generate(
     ],
     count: Annotated[int, typer.Option(min=1, help="Number of images.")] = 25,
     out: Annotated[Path, typer.Option(help="Where the picture is written.")] = Path("grid.png"),
-    seed: _Seed = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same images.")] = 0,
     label: Annotated[
         list[int] | None,
         typer.Option(help="Class of the images, for a model that takes labels; may be given several times."),

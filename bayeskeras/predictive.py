@@ -405,7 +405,8 @@ class PredictiveDistribution:
         return mixture.to_tfp(self.likelihood, self._all_draws("to_tfp"))
 
     def plot(self, **options: Any) -> Any:
-        """A figure: `plotting.predictive` for classes, `plotting.regression_band` for a regression.
+        """A figure: `plotting.predictive` for classes, `plotting.reconstructions` for images,
+        `plotting.regression_band` for another regression.
 
         Args:
             **options: of that function, for example `images=`, `texts=`, `series=` or `x=`.
@@ -415,4 +416,12 @@ class PredictiveDistribution:
         """
         from bayeskeras import plotting
 
+        is_image = len(self.shape) == 4 and not self.likelihood.has_class_axis
+        if is_image and "images" in options:
+            return plotting.reconstructions(options.pop("images"), self, **options)
+        if is_image:
+            raise ValueError(
+                "plot: expected images=, the data beside which they are shown (or plotting.field_reconstruction for "
+                f"a field), received: a distribution of images {self.shape} and {sorted(options)}"
+            )
         return (plotting.predictive if self.is_classification else plotting.regression_band)(self, **options)

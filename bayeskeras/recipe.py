@@ -95,6 +95,7 @@ class Recipe:
             arguments of its class; the `member` of a `deep_ensemble` is such a table of another posterior.
         dataset: `[data] name`, a name of `bayeskeras.datasets`.
         unknown: `[data] unknown`, a data set of unknown inputs for the scores, or `None`.
+        note: `note`, before the sections: what a reader of the card should know, or `None`.
         training: `[training]`: `train_split`, `epochs`, `batch_size`, `optimizer` (`"adam"`, or
             `"sgd"` with Nesterov momentum 0.9), `learning_rate`, `schedule`
             (`"cosine"` or `"linear"` to 0, `"half_linear"`: constant for half of the steps, then linear to 0, or
@@ -113,6 +114,7 @@ class Recipe:
     posterior: dict[str, Any]
     dataset: str
     unknown: str | None
+    note: str | None
     training: dict[str, Any]
 
     @classmethod
@@ -185,6 +187,7 @@ class Recipe:
             posterior=posterior,
             dataset=_entry(data, "name", path),
             unknown=data.get("unknown"),
+            note=str(table["note"]) if "note" in table else None,
             training={**_TRAINING, **training},
         )
 

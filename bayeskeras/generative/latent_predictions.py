@@ -158,7 +158,8 @@ class LatentPredictions(LatentVariableModel):
             part = slice(start, start + size)
             parameters = self._call("decoded", z[part], None if condition is None else condition[part])
             parts.append(self.likelihood.draw(parameters, generator))
-        return np.concatenate(parts)
+        drawn = np.concatenate(parts)
+        return drawn.astype(np.float32) if drawn.dtype.kind == "f" else drawn
 
     # Distributions.
 

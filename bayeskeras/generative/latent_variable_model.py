@@ -14,12 +14,12 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from bayeskeras import random
+from bayeskeras import likelihoods, random
 from bayeskeras.callbacks.kl_warm_up import with_kl_warm_up
 from bayeskeras.generative.latent_networks import LatentNetworks
-from bayeskeras.generative.reading import read_fit
+from bayeskeras.generative.reading import read_fit, scaled_data
 from bayeskeras.models import preset_folder
-from bayeskeras.models.examples import scaled_image
+from bayeskeras.models.examples import is_arrays, scaled_image
 
 Array = np.ndarray
 Tensor = Any
@@ -103,6 +103,7 @@ class LatentVariableModel(LatentNetworks):
         history = super().fit(*call.args[1:], **call.kwargs)
         self.warm_up_kl(1.0)  # Callbacks may have restored weights of an epoch of the warm-up.
         self._report_collapse(history)
+        self._report_wide_scale(x)
         return history
 
     def _read_validation(self, data: Any) -> Any:
@@ -141,6 +142,21 @@ class LatentVariableModel(LatentNetworks):
                 "(the variance of each posterior mean over the training data is at most 0.01), so what the decoder "
                 "puts out does not depend on the data. Train longer, or try kl_warm_up=0.3, free_bits=0.1 or a "
                 "smaller beta.",
+                stacklevel=3,
+            )
+
+    def _report_wide_scale(self, x: Any) -> None:
+        """A warning if a learned scale is wider than the data themselves."""
+        likelihood = self.likelihood
+        if not isinstance(likelihood, likelihoods.Normal) or not likelihood.weights or not is_arrays(x):
+            return
+        learned = float(np.exp(likelihood.get_weights()[0]).mean())
+        of_data = float(np.std(scaled_data(self, np.asarray(x)), dtype=np.float64))
+        if learned > 1.5 * of_data > 0.0:
+            warnings.warn(
+                f"{type(self).__name__}: the learned standard deviation, {learned:.2g}, is still larger than that of "
+                f"the data, {of_data:.2g}, so that the decoder has little reason to fit them. Train longer, or start "
+                f"from Normal(..., initial_stddev={0.5 * of_data:.1g})",
                 stacklevel=3,
             )
 

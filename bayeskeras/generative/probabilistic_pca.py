@@ -105,15 +105,24 @@ class ProbabilisticPCA:
             )
         return self._mean
 
+    def _read(self, x: Any) -> Array:
+        data = np.asarray(x, np.float64)
+        features = len(self._fitted())
+        if data.ndim != 2 or data.shape[1] != features or not len(data) or not np.isfinite(data).all():
+            raise ValueError(
+                f"ProbabilisticPCA: expected finite data (N, {features}), received: x.shape={data.shape}"
+            )
+        return data
+
     def log_likelihood(self, x: Any) -> Array:
         """Exact `log p(x)` of each example, in nats.
 
         Args:
             x: data `(N, features)`.
         """
-        mean = self._fitted()
+        mean, data = self._fitted(), self._read(x)
         covariance = self._loadings @ self._loadings.T + self._variance * np.eye(len(mean))
-        density = stats.multivariate_normal(mean, covariance).logpdf(np.asarray(x, np.float64))
+        density = stats.multivariate_normal(mean, covariance).logpdf(data)
         return np.atleast_1d(density)
 
     def encode(self, x: Any) -> tuple[Array, Array]:
@@ -126,7 +135,7 @@ class ProbabilisticPCA:
         """
         loadings, variance = self.loadings, self.stddev**2
         diagonal = (loadings**2).sum(axis=0) + variance
-        mean = (np.asarray(x, np.float64) - self._fitted()) @ loadings / diagonal
+        mean = (self._read(x) - self._fitted()) @ loadings / diagonal
         return mean, np.broadcast_to(np.sqrt(variance / diagonal), mean.shape)
 
     def generate(self, n: int = 1, seed: int | None = None) -> Array:

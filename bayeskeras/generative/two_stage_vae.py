@@ -64,7 +64,25 @@ class TwoStageVAE(keras.Model):
                 f"TwoStageVAE: expected a second VAE of vectors of {first.latent_dim} numbers, "
                 f"received: data of shape {self.second.data_shape}"
             )
+        self._chosen_optimizer: Any = "adam"
         self.built = True
+
+    def compile(self, optimizer: Any = "adam", *args: Any, **kwargs: Any) -> None:
+        """Choose the optimizer of both stages, each of which gets one of its own; without it `fit` takes Adam.
+
+        Args:
+            optimizer: name, object, or a configuration of `keras.optimizers.serialize`.
+            *args: none.
+            **kwargs: none.
+
+        Raises:
+            ValueError: if more is given: the objectives of the VAEs are the losses.
+        """
+        if args or kwargs:
+            raise ValueError(
+                f"TwoStageVAE.compile: expected an optimizer alone, received: {args or ', '.join(kwargs)}"
+            )
+        self._chosen_optimizer = _fresh(optimizer)
 
     def fit(
         self,
@@ -72,7 +90,7 @@ class TwoStageVAE(keras.Model):
         epochs: int = 1,
         second_epochs: int | None = None,
         batch_size: int = 128,
-        optimizer: Any = "adam",
+        optimizer: Any = None,
         verbose: int | str = "auto",
         seed: int = 0,
         **first_arguments: Any,
@@ -81,10 +99,10 @@ class TwoStageVAE(keras.Model):
 
         Args:
             x: data `(N, ...)`.
-            epochs: of the first one; 0 where it is trained.
+            epochs: of the first one; 0 where it is trained already.
             second_epochs: of the second one; default: as many; to be given beside `epochs=0`.
             batch_size: of both.
-            optimizer: name, or a configuration of `keras.optimizers.serialize`, of both.
+            optimizer: as in `compile`; default: that one.
             verbose: as in `keras.Model.fit`.
             seed: of the latent vectors.
             **first_arguments: of `fit` of the first one besides: `validation_data`, `callbacks` ...
@@ -99,6 +117,7 @@ class TwoStageVAE(keras.Model):
             raise ValueError(
                 "TwoStageVAE.fit: expected second_epochs beside epochs=0, received: second_epochs=None"
             )
+        optimizer = self._chosen_optimizer if optimizer is None else optimizer
         histories: dict[str, Any] = {}
         common: dict[str, Any] = {"verbose": verbose}
         if epochs:
@@ -226,7 +245,7 @@ class TwoStageVAE(keras.Model):
         parts = {"first": self.first, "second": self.second}
         return {
             "name": self.name,
-            **{name: keras.saving.serialize_keras_object(part) for name, part in parts.items()},
+            **{name: _uncompiled(keras.saving.serialize_keras_object(part)) for name, part in parts.items()},
         }
 
     @classmethod
@@ -277,6 +296,11 @@ def _second(latent_dim: int) -> VAE:
     encoder = keras.Sequential([*hidden(latent_dim), layers.Dense(2 * latent_dim)], name="encoder")
     decoder = keras.Sequential([*hidden(latent_dim), layers.Dense(latent_dim)], name="decoder")
     return VAE(encoder, decoder, latent_dim, likelihoods.Normal("learned_shared"), name="second")
+
+
+def _uncompiled(serialized: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without the optimizer, whose variables no file of the whole model has."""
+    return {name: value for name, value in serialized.items() if name != "compile_config"}
 
 
 def _fresh(optimizer: Any) -> Any:

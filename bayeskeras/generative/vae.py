@@ -37,8 +37,10 @@ class VAE(LatentEstimates):
         decoder: a Keras model from `(batch, D)` to the parameters of the likelihood (logits for `Bernoulli`: a final
             sigmoid is left out, with a warning), or a name as for the encoder.
         latent_dim: number D of latent variables.
-        likelihood: of the data: `"bernoulli"`, `Normal(stddev="learned_shared")` (or `"learned_each"`, one for each
-            pixel, or `"predicted"`), `DiscretizedLogistic()`, `Categorical()` ...; see `bayeskeras.likelihoods.get`.
+        likelihood: of the data: `"bernoulli"`, `Normal(stddev="learned_shared", initial_stddev=0.2)` (or
+            `"learned_each"`, one for each pixel, or `"predicted"`; a learned one that starts at half of the stddev of
+            the data or less trains soon), `DiscretizedLogistic()`, `Categorical()` ...; see
+            `bayeskeras.likelihoods.get`.
         prior: `"standard"`: N(0, I); `"mixture"` or `MixturePrior(K)`: a learned mixture; `"vamp"` or `VampPrior(K)`:
             posteriors of K learned pseudo-inputs (Tomczak and Welling 2018).
         input_shape: of one example; for networks that are given by name.

@@ -32,8 +32,8 @@ def checked_images(images: Any, owner: str) -> Array:
         array = array[..., None]
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or not len(array):
         raise ValueError(
-            f"{owner}: expected images (N, height, width) or (N, height, width, 1 or 3 channels), "
-            f"received: an array of shape {array.shape}"
+            f"{owner}: expected images (N, height, width) or (N, height, width, 1 or 3 channels) (fields: "
+            f"field_reconstruction), received: an array of shape {array.shape}"
         )
     return array[..., 0] if array.shape[-1] == 1 else array
 

@@ -32,6 +32,11 @@ def latent_map(
         ValueError: if there are fewer than two latent variables, or as many labels as points are not given; or more
             than 20 different texts.
     """
+    if isinstance(means, tuple) or hasattr(means, "encode"):
+        raise ValueError(
+            "latent_map: expected the means alone, the first of what encode returns, received: means of type "
+            f"{type(means).__name__}"
+        )
     points = np.asarray(means, float)
     if points.ndim != 2 or points.shape[1] < 2 or len(points) < 2:
         raise ValueError(f"latent_map: expected means (N, D) with N, D >= 2, received: shape {points.shape}")

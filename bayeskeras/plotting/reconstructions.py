@@ -9,6 +9,7 @@ import numpy as np
 from bayeskeras.plotting.images import checked_images, picture_rows, scaled_images
 from bayeskeras.plotting.inputs import check_integer
 from bayeskeras.plotting.style import look, new_figure
+from bayeskeras.predictive import PredictiveDistribution
 
 
 def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any = None) -> Any:
@@ -31,6 +32,11 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
     Raises:
         ValueError: if images are not of the shape of those of the distribution, or `known` is not of one of them.
     """
+    if not isinstance(distribution, PredictiveDistribution):
+        raise ValueError(
+            "reconstructions: expected images, then what predict_distribution returns of them, received: "
+            f"distribution of type {type(distribution).__name__}"
+        )
     pictures = scaled_images(images)
     pictures = pictures[..., None] if pictures.ndim == 3 else pictures
     if pictures.shape != tuple(distribution.shape) or not len(pictures):

@@ -1,5 +1,6 @@
 """Probabilistic PCA and the two-stage VAE."""
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -61,6 +62,11 @@ def test_probabilistic_pca_refuses_what_it_cannot_fit() -> None:
         ProbabilisticPCA(2).log_likelihood(data())
     with pytest.raises(ValueError, match="latent_dim"):
         ProbabilisticPCA(0)
+    model = ProbabilisticPCA(2).fit(data())
+    for wrong in (data()[0], np.zeros((3, 1)), np.zeros((2, 5, 5)), np.full((2, 5), np.nan)):
+        for method in (model.log_likelihood, model.encode):
+            with pytest.raises(ValueError, match=r"expected finite data \(N, 5\)"):
+                method(wrong)
 
 
 def test_two_stages_draw_nearer_to_the_data() -> None:
@@ -109,8 +115,18 @@ def test_the_likelihood_of_two_stages_is_that_of_both() -> None:
 
 def test_two_stages_come_back_from_a_preset(tmp_path: Path) -> None:
     model = TwoStageVAE(VAE(input_shape=(4, 4, 1), latent_dim=2))
+    model.compile(keras.optimizers.SGD(0.0))
+    x = np.random.default_rng(0).random((4, 4, 4, 1))
+    before = [weight.copy() for weight in model.second.get_weights()]
+    model.fit(x, verbose=0)  # At a rate of 0.
+    for weight, old in zip(model.second.trainable_variables, before, strict=False):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), old)
+    with pytest.raises(ValueError, match="optimizer alone"):
+        model.compile("adam", loss="mse")
     model.save_to_preset(tmp_path / "preset")
-    loaded = BayesianModel.from_preset(tmp_path / "preset")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        loaded = BayesianModel.from_preset(tmp_path / "preset")
     np.testing.assert_allclose(loaded.generate(3, seed=0), model.generate(3, seed=0), atol=1e-6)
     with pytest.raises(ValueError, match="expected first and second to be VAEs"):
         TwoStageVAE("vae")

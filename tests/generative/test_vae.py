@@ -1,5 +1,6 @@
 """VAE against closed forms: probabilistic PCA, linear-Gaussian likelihoods, bounds in their order."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -175,6 +176,19 @@ def test_collapse_is_reported() -> None:
         history = vae.fit(x, epochs=1, verbose=0)
     assert history.history["active_units"] == [0.0]
     assert vae.active_units(x) == 0
+
+
+def test_a_stddev_wider_than_the_data_is_reported() -> None:
+    x = 0.1 * np.random.default_rng(0).normal(size=(64, 5)).astype("float32")
+    model = VAE("mlp", "mlp", 2, likelihoods.Normal("learned_shared"), input_shape=(5,))
+    model.compile("adam")
+    with pytest.warns(UserWarning, match=r"still larger than that of the data, 0.1.*initial_stddev=0.05"):
+        model.fit(x, verbose=0)
+    narrow = VAE("mlp", "mlp", 2, likelihoods.Normal("learned_shared", 0.05), input_shape=(5,), beta=1e-3)
+    narrow.compile("adam")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*still larger")
+        narrow.fit(x, verbose=0)
 
 
 def test_active_units_are_counted_over_the_data() -> None:

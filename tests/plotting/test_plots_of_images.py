@@ -55,6 +55,17 @@ def test_reconstructions_refuse_what_does_not_fit() -> None:
             plotting.reconstructions(images, made, **options)
 
 
+def test_a_distribution_of_images_plots_itself() -> None:
+    made = distribution((5, 4, 4, 1))
+    assert len(made.plot(images=np.zeros((5, 4, 4, 1)), count=2).axes) == 3 * 2 + 1
+    with pytest.raises(ValueError, match="plot: expected images="):
+        made.plot()
+    with pytest.raises(ValueError, match="what predict_distribution returns"):
+        plotting.reconstructions(np.zeros((5, 4, 4, 1)), made.mean())
+    with pytest.raises(ValueError, match="the means alone"):
+        plotting.latent_map((np.zeros((3, 2)), np.zeros((3, 2))))
+
+
 def test_latent_maps_name_classes_and_show_numbers_by_a_bar() -> None:
     means = np.random.default_rng(0).normal(size=(60, 2))
 
