@@ -156,7 +156,8 @@ def generate(
 ) -> None:
     """Draw new images from a generative model, and write them in a grid.
 
-    A model that completes images, or fields from sensors, takes what is known from its test data.
+    A model that completes images, or fields from sensors, takes what is known from its test data; the known part of
+    images gets a blue tint.
 
     Example: `bayeskeras generate vae_digits --count 25 --out grid.png`
     """
@@ -164,8 +165,10 @@ def generate(
     from bayeskeras.command_images import drawn_images
 
     _check_picture(out)
-    images = drawn_images(zoo.load(preset), preset, count, seed, label, draw)
-    plotting.sample_grid(images).savefig(out, dpi=120, bbox_inches="tight")
+    model = zoo.load(preset)
+    images = drawn_images(model, preset, count, seed, label, draw)
+    known = getattr(getattr(model, "condition", None), "known", None)
+    plotting.sample_grid(images, known=known).savefig(out, dpi=120, bbox_inches="tight")
     typer.echo(f"wrote {out}")
 
 

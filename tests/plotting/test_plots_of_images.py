@@ -28,6 +28,15 @@ def test_a_grid_takes_levels_and_pixels_of_one(images: np.ndarray) -> None:
     np.testing.assert_array_equal(shown(figure.axes[1]), np.eye(4))
 
 
+def test_known_pixels_of_a_grid_are_tinted() -> None:
+    known = np.eye(4, dtype=bool)
+    for form in (known, known[..., None]):
+        axes = plotting.sample_grid(np.zeros((2, 4, 4, 1)), known=form).axes[0]
+        np.testing.assert_array_equal(axes.images[1].get_array()[..., 3] > 0, known)
+    with pytest.raises(ValueError, match=r"expected known of shape \(4, 4\)"):
+        plotting.sample_grid(np.zeros((2, 4, 4, 1)), known=np.ones((3, 4)))
+
+
 def test_reconstructions_show_mean_and_spread() -> None:
     grey = distribution((5, 4, 4, 1))
     figure = plotting.reconstructions(2.0 * np.ones((5, 4, 4)), grey, count=3)
