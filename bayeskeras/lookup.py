@@ -50,8 +50,8 @@ def lookup(
         if isinstance(found, base):
             return found
     names = ", ".join(repr(name) for name in by_name)
-    article = "an" if what[0] in "aeiou" else "a"
+    article, base_article = ("an" if word[0].lower() in "aeiou" else "a" for word in (what, base.__name__))
     raise ValueError(
-        f"expected {article} {what}: one of {names}, a {base.__name__}{others} or a configuration, "
+        f"expected {article} {what}: one of {names}, {base_article} {base.__name__}{others} or a configuration, "
         f"received: {what}={identifier!r}"
     )

@@ -134,7 +134,7 @@ def test_predict_reads_series(form: str, tmp_path: Path) -> None:
     [
         ("x.csv", "1,2\n3,4,5\n", "line 2: 3 values, others have 2"),
         ("x.csv", "hour,load\n", "line 1: could not convert"),
-        ("x.csv", "1,2,3\n", r"expected shape .'N', 24, 1., received: x.shape=.1, 3, 1."),
+        ("x.csv", "1,2,3\n", r"expected shape .N, 24, 1., received: x.shape=.1, 3, 1."),
         ("x.csv", "\n", "with an array of shape"),
         ("x.npy", "no array", "expected a file of series"),
         ("x.txt", "1,2", "in a .csv or .npy file"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from keras import ops, tree
 
+from bayeskeras.likelihoods.likelihood import show
 from bayeskeras.models.examples import _items, inputs_and_labels, is_arrays
 
 Array = np.ndarray
@@ -96,11 +97,11 @@ def read_data(model: Any, x: Any) -> Array:
     taken = tuple(model.encoder.inputs[0].shape)[1:]
     if model.likelihood.has_class_axis and data.shape[1:] != expected and len(taken) == len(expected):
         raise ValueError(
-            f"{name}: expected integers of shape {('N', *expected)}, as the encoder takes them, received: "
+            f"{name}: expected integers of shape {show(expected)}, as the encoder takes them, received: "
             f"x.shape={data.shape}"
         )
     if data.ndim != len(expected) + 1 and not model.likelihood.has_class_axis or not data.size:
-        raise ValueError(f"{name}: expected data of shape {('N', *expected)}, received: x.shape={data.shape}")
+        raise ValueError(f"{name}: expected data of shape {show(expected)}, received: x.shape={data.shape}")
     try:
         checked = model.likelihood.check_labels(
             data[:1] if is_image else data, tuple(model.decoder.output_shape)
@@ -109,12 +110,18 @@ def read_data(model: Any, x: Any) -> Array:
         if is_image and data.shape[1:] == expected:
             return data
         raise ValueError(
-            f"{name}: expected data of shape {('N', *expected)} within the support of the likelihood {likelihood}: "
+            f"{name}: expected data of shape {show(expected)} within the support of the likelihood {likelihood}: "
             f"{str(error).replace('labels', 'data').replace('y.', 'x.').replace(': y ', ': x ')}"
+            + (" (divide images by 255, or give uint8)" if _are_levels(model, data) else "")
         ) from error
     if is_image:
         return data
     return checked if checked.dtype.kind in "iu" else np.asarray(checked, np.float32)
+
+
+def _are_levels(model: Any, data: Array) -> bool:
+    """Whether data look like levels from 0 to 255 of another type than uint8."""
+    return bool(model.image_input and data.dtype.kind in "iuf" and 1.0 < data.max(initial=0) <= 255.0)
 
 
 def read_condition(model: Any, condition: Any, data: Array | None = None) -> Array | None:
@@ -145,7 +152,7 @@ def read_condition(model: Any, condition: Any, data: Array | None = None) -> Arr
     )
     if not fits or not array.size or (count is not None and len(array) != count):
         raise ValueError(
-            f"{name}: expected a condition of shape {(count or 'N', *expected)}, received: {array.shape}"
+            f"{name}: expected a condition of shape {show(expected, count)}, received: {array.shape}"
         )
     if not np.isfinite(array).all():
         raise ValueError(f"{name}: expected a finite condition, received: NaN or infinite values")

@@ -257,10 +257,10 @@ def matches(shape: Shape, expected: Shape) -> bool:
     )
 
 
-def show(tail: Shape) -> str:
-    """The shape `(N, *tail)` in words."""
+def show(tail: Shape, count: int | None = None) -> str:
+    """The shape `(N, *tail)` in words, with a count in place of N if it is known."""
     return (
-        "(N"
+        f"({count or 'N'}"
         + "".join(f", {'any' if size is None else size}" for size in tail)
         + ("," if not tail else "")
         + ")"

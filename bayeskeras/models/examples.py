@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from bayeskeras.likelihoods.likelihood import show
 from bayeskeras.models.texts import check_batch, read_texts
 from bayeskeras.models.vocabulary import is_texts
 
@@ -91,7 +92,7 @@ def check_inputs(arrays: list[Array], model: Any) -> None:
         expected = tuple(tensor.shape)
         if not _shape_fits(array.shape, expected):
             raise ValueError(
-                f"input {tensor.name!r}: expected shape {('N', *expected[1:])}, received: x.shape={array.shape}"
+                f"input {tensor.name!r}: expected shape {show(expected[1:])}, received: x.shape={array.shape}"
             )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             wrong = np.count_nonzero(~np.isfinite(array))

@@ -149,7 +149,7 @@ def test_data_come_as_arrays_tensors_datasets_and_uint8() -> None:
             r"expected data of shape .* support of the likelihood Bernoulli.*from 0.* to 2",
         ),
         (lambda x: x - 1.0, "support of the likelihood Bernoulli"),
-        (lambda x: x.reshape(10, 36), r"expected data of shape \('N', 6, 6, 1\)"),
+        (lambda x: x.reshape(10, 36), r"expected data of shape \(N, 6, 6, 1\)"),
         (lambda x: np.where(x > 0.5, np.nan, x), "NaN or infinite"),
         (lambda x: x[:0], "received: x.shape"),
     ],

@@ -85,7 +85,7 @@ def test_bad_arguments(arguments: dict[str, Any], sentence: str) -> None:
     ("x", "sentence"),
     [
         (np.full((3, 4), np.nan), "expected finite values, received: 12 NaN or infinite"),
-        (np.zeros((3, 5)), r"expected shape \('N', 4\), received: x.shape=\(3, 5\)"),
+        (np.zeros((3, 5)), r"expected shape \(N, 4\), received: x.shape=\(3, 5\)"),
         (np.zeros(4), "expected shape"),
         (np.zeros((0, 4)), "positive length"),
         (np.full((3, 4), "a"), "expected"),

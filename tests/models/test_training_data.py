@@ -169,7 +169,7 @@ def with_nan(x: np.ndarray) -> np.ndarray:
     [
         (lambda x, y: (with_nan(x), y), "expected finite values"),
         (lambda x, y: (x * np.inf, y), "expected finite values"),
-        (lambda x, y: (x[:, :3], y), r"expected shape \('N', 4\)"),
+        (lambda x, y: (x[:, :3], y), r"expected shape \(N, 4\)"),
         (lambda x, y: (x[0], y), "expected shape"),
         (lambda x, y: (x[:0], y[:0]), "positive length"),
         (lambda x, y: (x, None), "expected labels, received: y=None"),

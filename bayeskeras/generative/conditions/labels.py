@@ -59,7 +59,8 @@ class Labels(Condition):
             or (labels.max() >= self.num_classes)
         ):
             raise ValueError(
-                f"Labels: expected integers (N,) from 0 to {self.num_classes - 1}, received: an array of shape "
+                f"Labels: expected integers (N,) from 0 to {self.num_classes - 1}, a list [label] for one, received: "
+                f"an array of shape "
                 f"{labels.shape} and type {labels.dtype}"
                 + (
                     f" with values from {labels.min()} to {labels.max()}"
