@@ -78,13 +78,7 @@ class LatentNetworks(keras.Model):
         self._check_numbers(latent_dim, num_samples, beta, kl_warm_up)
         self.latent_dim, self.num_samples = int(latent_dim), int(num_samples)
         self.kl_warm_up = float(kl_warm_up)
-        self.likelihood = likelihoods.get(_object(likelihood))
-        if getattr(self.likelihood, "is_of_a_model", False) and self.likelihood.weights:
-            raise ValueError(
-                f"{type(self).__name__}: expected a likelihood of its own, received: likelihood={self.likelihood!r}, "
-                "whose learned parameters another model has"
-            )
-        self.likelihood.is_of_a_model = True
+        self.likelihood = self._own_likelihood(likelihoods.get(_object(likelihood)))
         self.binarize = bool(binarize)
         is_bounded = isinstance(self.likelihood, likelihoods.Bernoulli | likelihoods.DiscretizedLogistic)
         if self.binarize and not isinstance(self.likelihood, likelihoods.Bernoulli):
@@ -132,6 +126,16 @@ class LatentNetworks(keras.Model):
             'free_bits: expected objective="elbo" beside it (or ELBO(free_bits=...) as the objective), '
             f"received: free_bits={free_bits}, objective={objective!r}"
         )
+
+    def _own_likelihood(self, likelihood: likelihoods.Likelihood) -> likelihoods.Likelihood:
+        """The likelihood, unless its learned parameters are those of another model."""
+        if likelihood.is_of_a_model and likelihood.weights:
+            raise ValueError(
+                f"{type(self).__name__}: expected a likelihood of its own, received: likelihood={likelihood!r}, "
+                "whose learned parameters another model has"
+            )
+        likelihood.is_of_a_model = True
+        return likelihood
 
     def _check_numbers(self, latent_dim: Any, num_samples: Any, beta: Any, kl_warm_up: Any) -> None:
         if not is_size(latent_dim) or not is_size(num_samples):
