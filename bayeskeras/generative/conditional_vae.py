@@ -139,7 +139,7 @@ class ConditionalVAE(LatentEstimates):
 
     def is_of_images(self, condition: Any) -> bool:
         """Whether a condition has levels of images, uint8, which are divided by 255 as the data are."""
-        is_levels = self.image_input and keras.backend.standardize_dtype(condition.dtype) == "uint8"
+        is_levels = self.image_input and "uint8" in str(condition.dtype)
         return is_levels and (isinstance(self.condition, Sensors) or len(condition.shape) == 4)
 
     def prediction_weights(self) -> Tensor | None:

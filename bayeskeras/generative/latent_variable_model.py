@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -83,8 +82,8 @@ class LatentVariableModel(LatentNetworks):
 
         Raises:
             ValueError: if data are not within the support of the likelihood, or of the wrong shape. Arrays, and the
-                first batch of an iterable, are checked before the training; other batches at its end, and examples
-                like that change no weight.
+                first batch of an iterable, are checked before the training; other batches at its end: examples
+                like that have the loss NaN, without a gradient.
         """
         x, condition = self.read(x, y if condition is None else condition)
         call = inspect.signature(keras.Model.fit).bind(self, x, condition, *args, **kwargs)
@@ -162,14 +161,13 @@ class LatentVariableModel(LatentNetworks):
 
     def _check_losses(self, losses: Sequence[Any]) -> None:
         """Raise ValueError if there was no loss because of data outside the support."""
-        is_checked = self.likelihood.support != (-math.inf, math.inf) or self.condition_inputs
-        if not is_checked or not np.isnan(np.asarray(losses, float)).any():
+        if not np.isnan(np.asarray(losses, float)).any():
             return
         if all(np.isfinite(array).all() for array in self.get_weights() if array.dtype.kind == "f"):
             raise ValueError(
                 f"{type(self).__name__}: expected data within the support of the likelihood "
                 f"{type(self.likelihood).__name__}, and conditions as they were declared, in all batches, received: "
-                "batches with others (they were left out of the training)"
+                "batches with others (their loss is NaN, and they gave no gradient)"
             )
 
     @contextmanager
@@ -226,10 +224,7 @@ class LatentVariableModel(LatentNetworks):
         noise = random.normal(shape, "float32", self._noise)
         terms, mean = self.terms(x, condition, noise, bool(training), prior_noise)
         loss, logs = self.objective.loss(terms)
-        if (
-            is_valid is not None
-        ):  # NaN without a gradient: `fit` ends with an error, the weights stay as they are.
-            loss = ops.where(is_valid, loss, float("nan"))
+        loss = ops.where(is_valid, loss, float("nan"))  # Without a gradient; `fit` ends with an error.
         return {
             "loss": loss,
             "reconstruction": ops.mean(terms.nll, axis=0),
@@ -238,23 +233,22 @@ class LatentVariableModel(LatentNetworks):
             **{name: value + ops.zeros_like(loss) for name, value in logs.items()},
         }
 
-    def _validity(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor | None, Tensor, Tensor | None]:
-        """Which examples of a batch are within the support of the likelihood and have a finite condition (`None`: no
-        bounds), data as the likelihood can take them, and a finite condition.
+    def _validity(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Which examples of a batch are within the support of the likelihood and have a finite condition; data and
+        condition with harmless numbers in place of others, so that no gradient is NaN.
         """
-        is_valid = None
         low, high = self.likelihood.support
         if self.likelihood.has_class_axis and len(x.shape) < len(self.decoder.output_shape):
             high = float(self.decoder.output_shape[-1] - 1)
-        if (low, high) != (-math.inf, math.inf):
-            values = ops.reshape(ops.cast(x, "float32"), (ops.shape(x)[0], -1))
-            is_valid = ops.all(ops.logical_and(values >= low, values <= high), axis=-1)
-            if self.likelihood.has_class_axis:
-                x = ops.clip(x, int(low), int(high))
+        largest = float(np.finfo(np.float32).max)
+        values = ops.cast(x, "float32")
+        is_inside = ops.logical_and(values >= max(low, -largest), values <= min(high, largest))
+        is_valid = ops.all(ops.reshape(is_inside, (ops.shape(x)[0], -1)), axis=-1)
+        x = ops.where(is_inside, x, ops.zeros_like(x))
         if condition is not None:
             is_finite = ops.isfinite(condition)
             each = ops.all(ops.reshape(is_finite, (ops.shape(condition)[0], -1)), axis=-1)
-            is_valid = each if is_valid is None else ops.logical_and(is_valid, each)
+            is_valid = ops.logical_and(is_valid, each)
             condition = ops.where(is_finite, condition, ops.zeros_like(condition))
         return is_valid, x, condition
 
