@@ -12,9 +12,11 @@ share of positives among the 50 highest scores.
 
 The lecture's data are private: **these spectrograms are simulated** (`spectrograms.py`: 1/f noise, drifting lines,
 bursts and pick-up as distractors, a gain for each shot), so the published numbers stand beside for comparison of the
-order of methods only. Reporting the best k is optimistic; so it was published. Baselines of scikit-learn that need no
-labels: one-class SVM, kernel density and Gaussian mixture, fitted to the latent vectors of the unlabelled patches
-(the score is minus the density: a mode is rare), and the ELBO of the VAE itself.
+order of methods only. The power of the lines was set so that k nearest neighbours of the patches themselves, the
+first baseline, have the AUC that is published for them, .74 to .81. Reporting the best k is optimistic; so it was
+published. Baselines of scikit-learn that need no labels: one-class SVM, kernel density and Gaussian mixture, fitted
+to the latent vectors of the unlabelled patches (the score is minus the density: a mode is rare), and the ELBO of the
+VAE itself.
 """
 
 from __future__ import annotations
@@ -121,7 +123,9 @@ def train(criterion: str, x: np.ndarray, epochs: int, options: argparse.Namespac
     )
     model.compile(keras.optimizers.Adam(1e-3))
     folder = options.work / "anomaly_spectrograms" / f"{model.name}-{'quick' if options.quick else 'full'}"
-    fingerprint = f"spectrograms {criterion} {len(x)} {epochs} {options.seed} {objective.get_config()}"
+    fingerprint = (
+        f"spectrograms of clear modes {criterion} {len(x)} {epochs} {options.seed} {objective.get_config()}"
+    )
     lecture.train(
         model, folder, fingerprint, epochs, seed=options.seed, every=max(1, epochs // 5), x=x, batch_size=128
     )
@@ -208,6 +212,15 @@ def per_split(score: np.ndarray, data: Spectrograms, splits: int) -> np.ndarray:
     return np.array(rows)
 
 
+def patches_themselves(data: Spectrograms, splits: int) -> np.ndarray:
+    """kNN AUC and precision of each split, from the pixels, `(splits, 2)`."""
+    pixels, rows = data.x.reshape(len(data.x), -1), []
+    for seed in range(splits):
+        train_ = half_by_shot(data.shot, seed)
+        rows.append(best(data.label[~train_], knn_scores(pixels, data.label, train_)))
+    return np.array(rows)
+
+
 def spread(values: np.ndarray) -> list[str]:
     """Mean and standard deviation over splits, as text."""
     return [
@@ -254,7 +267,8 @@ def main() -> None:
         criteria, epochs, splits, count = ["MSE", "MMD + GAN"], 3, 3, 300
     unlabelled = simulate(count, 0.1, 100, options.seed)
     data = simulate(362, 214 / 362, 40, options.seed + 1)
-    rows, found, baselines = [], {}, []
+    rows, found = [], {}
+    baselines = [["kNN with labels, patches themselves", *spread(patches_themselves(data, splits))]]
     for criterion in criteria:
         model = train(criterion, unlabelled.x, epochs, options)
         z, known = (model.encode(part.x)[0].astype(np.float64) for part in (data, unlabelled))
@@ -276,7 +290,11 @@ def main() -> None:
         ["criterion", *(text for name in columns for text in (name, "published"))],
         rows,
     )
-    lecture.print_table("Without labels (simulated spectrograms)", ["detector", "AUC", "prec@50"], baselines)
+    lecture.print_table(
+        "Baselines, without labels but for the first (simulated spectrograms)",
+        ["detector", "AUC", "prec@50"],
+        baselines,
+    )
     results = {
         "criteria": {name: values.tolist() for name, values in found.items()},
         "splits": splits,
