@@ -184,7 +184,7 @@ def main() -> None:
     if options.quick:
         fields = travelling_waves(60)
         x, x_test, early, late = fields[:45], fields[45:], fields[:35], fields[35:45]
-        counts, epochs, samples = [3], 40, 20
+        counts, epochs, samples = [3], 120, 20
     else:
         splits = ("train", "test", "train_without_validation", "validation")
         x, x_test, early, late = (bk.datasets.load("cylinder_wake", split)[0] for split in splits)
