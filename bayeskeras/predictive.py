@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from bayeskeras import mixture, tfp
-from bayeskeras.likelihoods import Likelihood, get
 from bayeskeras.likelihoods.categorical import class_indices
 from bayeskeras.likelihoods.likelihood import Array
-from bayeskeras.moments import Moments, check_parameters
+from bayeskeras.stored_draws import StoredDraws
 
 
-class PredictiveDistribution:
+class PredictiveDistribution(StoredDraws):
     """The distribution of the labels of N inputs: an equal mixture of T networks (draws).
 
     `p(y | x) = 1/T sum_t p(y | x, theta_t)`. NumPy in, NumPy out. The likelihood's parameters of every draw
@@ -46,141 +43,6 @@ class PredictiveDistribution:
         ```
     """
 
-    def __init__(self, likelihood: str | dict[str, Any] | Likelihood, parameters: Mapping[str, Any]) -> None:
-        self.likelihood = get(likelihood)
-        self._parameters: dict[str, Array] | None = check_parameters(self.likelihood, parameters)
-        self._num_samples = max(np.shape(value)[0] for value in parameters.values())
-
-    @classmethod
-    def from_moments(
-        cls, likelihood: str | dict[str, Any] | Likelihood, moments: Moments
-    ) -> PredictiveDistribution:
-        """A distribution of which only running moments were kept (`keep_samples=False`).
-
-        What needs all draws then raises a ValueError: `samples`, `quantile`, `interval`, `to_tfp` save for
-        classes `(N, K)`, and `log_prob`, `sample` and entropies of a regression (the former two of several
-        labels an input).
-
-        Args:
-            likelihood: a `Likelihood` or its name.
-            moments: moments over at least one draw and one input; else it raises a ValueError.
-        """
-        if not isinstance(moments, Moments) or moments.num_samples < 1 or len(moments) < 1:
-            raise ValueError(
-                f"expected moments of at least one draw and input, received: moments={moments!r}"
-            )
-        distribution = cls.__new__(cls)
-        distribution.likelihood = get(likelihood)
-        distribution._parameters = None
-        distribution._num_samples = moments.num_samples
-        distribution.__dict__["_moments"] = moments
-        return distribution
-
-    @cached_property
-    def _moments(self) -> Moments:
-        """Moments over the draws, collected in blocks."""
-        parameters = self._all_draws("moments")
-        num_draws, num_inputs, width = mixture.sizes(parameters)
-        moments = Moments(self.likelihood)
-        for block in mixture.blocks(num_draws, num_inputs * width):
-            moments.update_draws(mixture.take(parameters, block))
-        return moments
-
-    def _all_draws(self, what: str) -> dict[str, Array]:
-        """Parameters `(T, N, ...)`; identical draws once."""
-        if self._parameters is None:
-            raise ValueError(
-                f"{what} needs all draws; call predict_distribution(..., keep_samples=True), "
-                "received: a distribution with keep_samples=False"
-            )
-        return self._parameters
-
-    def _class_mean(self, what: str) -> Array:
-        """Mean probabilities with the classes on the last axis, `(N, ..., K)`; raises for a regression."""
-        if not self.is_classification:
-            raise ValueError(
-                f"{what} is for classifications; expected Categorical or Bernoulli (a regression has mean, "
-                f"variance, interval), received: likelihood={type(self.likelihood).__name__}"
-            )
-        return self.likelihood.class_probabilities(self._moments.mean)
-
-    @property
-    def is_classification(self) -> bool:
-        """Whether the labels are classes."""
-        return self.likelihood.is_classification
-
-    @property
-    def keeps_samples(self) -> bool:
-        """Whether all draws are at hand, not just their moments."""
-        return self._parameters is not None
-
-    @property
-    def has_log_prob(self) -> bool:
-        """Whether `log_prob` works: draws were kept, or there is one class label an input."""
-        return self.keeps_samples or self._one_label_an_input()
-
-    @property
-    def num_samples(self) -> int:
-        """T, the number of draws."""
-        return self._num_samples
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape `(N, ...)` of the mean."""
-        if self._parameters is None:
-            return self._moments.shape
-        return self._parameters[self.likelihood.parameter_names[0]].shape[1:]
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        """The likelihood's parameters `(T, N, ...)`; shared ones keep axes of size 1; do not write."""
-        main = self.likelihood.parameter_names[0]
-        arrays = self._all_draws("parameters")
-        return {**arrays, main: np.broadcast_to(arrays[main], (self.num_samples, *self.shape))}
-
-    @property
-    def samples(self) -> Array:
-        """Class probabilities, or means of a regression, of every draw, `(T, N, ...)`; do not write to it."""
-        parameters = self._all_draws("samples")
-        result = mixture.means(self.likelihood, parameters)
-        return (
-            result
-            if len(result) == self.num_samples
-            else np.broadcast_to(result, (self.num_samples, *self.shape))
-        )
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> PredictiveDistribution:
-        """The distribution of some of the inputs.
-
-        Args:
-            index: a position (the result keeps N = 1), a slice, a mask or an array of positions.
-
-        Returns:
-            A `PredictiveDistribution`.
-
-        Raises:
-            IndexError: if positions are out of range or a mask has another length.
-            ValueError: if no input is left.
-        """
-        index = mixture.positions(index, len(self))
-        if self._parameters is None:
-            return self.from_moments(self.likelihood, self._moments[index])
-        chosen = object.__new__(type(self))
-        chosen.likelihood = self.likelihood
-        chosen._parameters = mixture.take(self._parameters, inputs=index)
-        chosen._num_samples = self._num_samples
-        return chosen
-
-    def __repr__(self) -> str:
-        kept = "" if self.keeps_samples else ", moments only"
-        return (
-            f"PredictiveDistribution({type(self.likelihood).__name__}, shape={self.shape}, "
-            f"num_samples={self.num_samples}{kept})"
-        )
-
     def mean(self) -> Array:
         """Mean `(N, ...)`: class probabilities, or the mean of each output."""
         return self._moments.mean
@@ -202,6 +64,15 @@ class PredictiveDistribution:
         For classes the variance of p, the diagonal of the epistemic covariance of Kwon et al. (2018).
         """
         return self._moments.epistemic
+
+    def _class_mean(self, what: str) -> Array:
+        """Mean probabilities with the classes on the last axis, `(N, ..., K)`; raises for a regression."""
+        if not self.is_classification:
+            raise ValueError(
+                f"{what} is for classifications; expected Categorical or Bernoulli (a regression has mean, "
+                f"variance, interval), received: likelihood={type(self.likelihood).__name__}"
+            )
+        return self.likelihood.class_probabilities(self._moments.mean)
 
     def entropy(self, num_samples: int = 1000, seed: int | None = 0) -> Array:
         """Entropy of the predictive distribution, in nats.
@@ -281,11 +152,6 @@ class PredictiveDistribution:
         if len(y) != len(self):
             raise ValueError(f"expected {len(self)} labels, one for each input, received: y.shape={y.shape}")
         return class_indices(y, self.shape) if self.likelihood.has_class_axis else y
-
-    def _one_label_an_input(self) -> bool:
-        """Whether each input has a single class label, so that the mean is the whole distribution."""
-        mean_shape = self.shape[1:-1] if self.likelihood.has_class_axis else self.shape[1:]
-        return self.is_classification and int(np.prod(mean_shape)) == 1
 
     def log_prob(self, y: Any) -> Array:
         """Log density of labels under the mixture of joint densities.

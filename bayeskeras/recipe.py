@@ -146,26 +146,7 @@ class Recipe:
         posterior = {"family": LATENT} if is_generative else dict(_section(table, "posterior"))
         data = _section(table, "data")
         training = _section(table, "training")
-        unexpected = sorted(set(training) - set(_TRAINING))
-        if unexpected:
-            raise ValueError(
-                f"recipe {path.name}: expected [training] entries of {sorted(_TRAINING)}, received: {unexpected}"
-            )
-        for name, value in training.items():
-            if not _is_like(value, _TRAINING[name]):
-                raise ValueError(
-                    f"recipe {path.name}: expected {name} like {_TRAINING[name]!r}, received: {name}={value!r}"
-                )
-        choices = (
-            ("optimizer", ("adam", "sgd")),
-            ("schedule", _SCHEDULES),
-            ("dtype", stored_weights.DTYPES),
-        )
-        for name, allowed in choices:
-            if training.get(name, _TRAINING[name]) not in allowed:
-                raise ValueError(
-                    f"recipe {path.name}: expected {name} of {allowed}, received: {training[name]!r}"
-                )
+        _check_training(training, path)
         for name in {_entry(data, "name", path), data.get("unknown", data["name"])}:
             datasets.info(name)
         architecture = model.pop("architecture", None)
@@ -328,6 +309,30 @@ def _object(get: Any, table: Mapping[str, Any]) -> Any:
         raise ValueError(
             f"recipe: expected arguments of {family.__name__}, received: {arguments} ({error})"
         ) from error
+
+
+def _check_training(training: Mapping[str, Any], path: Path) -> None:
+    """Raise ValueError for an entry of the section `[training]` that is not one."""
+    unexpected = sorted(set(training) - set(_TRAINING))
+    if unexpected:
+        raise ValueError(
+            f"recipe {path.name}: expected [training] entries of {sorted(_TRAINING)}, received: {unexpected}"
+        )
+    for name, value in training.items():
+        if not _is_like(value, _TRAINING[name]):
+            raise ValueError(
+                f"recipe {path.name}: expected {name} like {_TRAINING[name]!r}, received: {name}={value!r}"
+            )
+    choices = (
+        ("optimizer", ("adam", "sgd")),
+        ("schedule", _SCHEDULES),
+        ("dtype", stored_weights.DTYPES),
+    )
+    for name, allowed in choices:
+        if training.get(name, _TRAINING[name]) not in allowed:
+            raise ValueError(
+                f"recipe {path.name}: expected {name} of {allowed}, received: {training[name]!r}"
+            )
 
 
 def _section(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:

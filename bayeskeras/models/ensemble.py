@@ -5,17 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-import re
 from pathlib import Path
 from typing import Any, Self
 
 import keras
 import numpy as np
-from keras import ops, tree
+from keras import ops
 
 from bayeskeras.likelihoods import Likelihood
 from bayeskeras.models import preset_folder
-from bayeskeras.models.bayesian_model import BayesianModel
+from bayeskeras.models.compile_member import compile_member
+from bayeskeras.models.ensemble_reports import EnsembleReports
 from bayeskeras.models.ensemble_training import digest_of_weights
 from bayeskeras.models.examples import check_inputs, is_arrays, to_arrays
 from bayeskeras.models.members import Source, make_members
@@ -31,7 +31,7 @@ Array = np.ndarray
 Tensor = Any
 
 
-class Ensemble(keras.Model):
+class Ensemble(EnsembleReports, keras.Model):
     """Base class of ensembles: an equal mixture of networks, each a `BayesianModel`.
 
     Subclasses define `fit`.
@@ -158,7 +158,7 @@ class Ensemble(keras.Model):
         arguments = inspect.signature(keras.Model.compile).bind(self, optimizer, *args, **kwargs).arguments
         arguments.pop("self")
         # In a function, as Keras would take metrics in an attribute for those of the ensemble.
-        self._compile_member = functools.partial(_compile, arguments)
+        self._compile_member = functools.partial(compile_member, arguments)
         for member in self.members:
             self._compile_member(member)
         self.optimizer_config = keras.optimizers.serialize(optimizer)
@@ -334,70 +334,6 @@ class Ensemble(keras.Model):
         num_samples = 50 if num_samples is None else num_samples
         return evaluate(self, x, y, num_samples, batch_size, seed, keep_samples, verbose)
 
-    # What the posterior of each layer is like.
-
-    def rates(self) -> dict[str, float]:
-        """Dropout rate of each layer that has one, the mean over members, by the name of the layer.
-
-        Returns:
-            As `BayesianModel.rates`, by the names of the first member.
-
-        Raises:
-            ValueError: if members do not have the same layers (ask each one of `members`).
-        """
-        return self._mean_of("rates")
-
-    def sparsity(self) -> dict[str, float]:
-        """Share of pruned weights of each layer of sparse variational dropout, the mean over members.
-
-        Returns:
-            As `BayesianModel.sparsity`, by the names of the first member.
-
-        Raises:
-            ValueError: if members do not have the same layers (ask each one of `members`).
-        """
-        return self._mean_of("sparsity")
-
-    def compression(self) -> float:
-        """Number of weights of the layers of sparse variational dropout over that of those left, of all members.
-
-        Returns:
-            At least 1; `inf` if no weight is left.
-
-        Raises:
-            ValueError: if no layer has sparse variational dropout.
-        """
-        left = sum(1.0 / member.compression() for member in self.members)
-        return len(self) / left if left else float("inf")
-
-    def prune(self) -> dict[str, float]:
-        """Prune every member, as `BayesianModel.prune`.
-
-        Returns:
-            `sparsity()`.
-
-        Raises:
-            ValueError: if no layer has sparse variational dropout, or members do not have the same layers.
-        """
-        self.sparsity()  # Raises before any member is changed.
-        for member in self.members:
-            member.prune()
-        return self.sparsity()
-
-    def _mean_of(self, quantity: str) -> dict[str, float]:
-        """The mean over members of what a method of theirs says of each layer."""
-        reports: list[dict[str, float]] = [getattr(member, quantity)() for member in self.members]
-        # Without the numbers that Keras gives to names: layers of members that a function makes have others.
-        layers = [[re.sub(r"_\d+(?=/|$)", "", name) for name in report] for report in reports]
-        for own, report in zip(layers, reports, strict=True):
-            if own != layers[0]:
-                raise ValueError(
-                    f"{type(self).__name__}.{quantity}: expected members with the same layers (ask each one of "
-                    f"members), received: {list(reports[0])} and {list(report)}"
-                )
-        columns = zip(*[report.values() for report in reports], strict=True)
-        return {name: float(np.mean(values)) for name, values in zip(reports[0], columns, strict=True)}
-
     # Saving.
 
     @classmethod
@@ -447,30 +383,3 @@ class Ensemble(keras.Model):
             keras.saving.deserialize_keras_object(member, custom_objects) for member in config.pop("members")
         ]
         return cls(members, **config)
-
-
-def _compile(arguments: dict[str, Any], member: BayesianModel, **changes: Any) -> None:
-    """Compile a member with an optimizer and metrics of its own; `changes` are made to that of the optimizer."""
-    own = {"optimizer": _own_optimizer(arguments["optimizer"], changes)}
-    for name in ("metrics", "weighted_metrics"):
-        if arguments.get(name) is not None:
-            own[name] = tree.map_structure(_own_metric, arguments[name])
-    member.compile(**{**arguments, **own})
-
-
-def _own_optimizer(optimizer: Any, changes: dict[str, Any]) -> Any:
-    config = optimizer.get_config()
-    if "inner_optimizer" in config:  # That of a `LossScaleOptimizer` has the learning rate.
-        return type(optimizer)(
-            **{**config, "inner_optimizer": _own_optimizer(optimizer.inner_optimizer, changes)}
-        )
-    rate = getattr(optimizer, "_learning_rate", None)
-    if callable(rate):  # A schedule has no state: members share it, and its class need not be registered.
-        config["learning_rate"] = rate
-    return type(optimizer).from_config({**config, **changes})
-
-
-def _own_metric(metric: Any) -> Any:
-    return (
-        type(metric).from_config(metric.get_config()) if isinstance(metric, keras.metrics.Metric) else metric
-    )

@@ -86,21 +86,7 @@ def convert(
     model = _functional(model)
     layers = posterior.layers if layers is None else layers
     leaves = _leaves(model)
-    if layers == "existing" and "existing" not in posterior.choices:
-        raise ValueError(
-            f'bayesianize: expected layers in {posterior.choices} or a function for "{posterior.name}", received: '
-            "layers='existing', which is for MCDropout"
-        )
-    convertible = [layer for layer in leaves if posterior.takes(layer, layers)]
-    first = next((layer for layer in leaves if _has_kernel(layer)), None)
-    chosen = _choose(convertible, layers, first)
-    if not chosen:
-        what = "dropout layers" if layers == "existing" else "layers with kernels"
-        raise ValueError(
-            f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the "
-            f"{what} {[layer.name for layer in convertible]}{_dropout_elsewhere(leaves, layers)}"
-            f"{_bayesian_already(leaves, convertible)}"
-        )
+    convertible, chosen = _checked_choice(leaves, posterior, layers)
     rates: dict[int, float] = {}
     if layers == "existing" and posterior.has_prior(layers):
         rates = _rates_before(model, posterior, leaves, chosen)
@@ -150,6 +136,32 @@ def convert(
     ]
     _remark(report, posterior.remark([layer for layer in leaves if id(layer) in chosen], layers))
     return report
+
+
+def _checked_choice(
+    leaves: list[keras.layers.Layer], posterior: Posterior, layers: Any
+) -> tuple[list[keras.layers.Layer], set[int]]:
+    """The layers that could be converted, and the ids of those that are.
+
+    Raises:
+        ValueError: if there are none, or a posterior does not take this choice of layers.
+    """
+    if layers == "existing" and "existing" not in posterior.choices:
+        raise ValueError(
+            f'bayesianize: expected layers in {posterior.choices} or a function for "{posterior.name}", received: '
+            "layers='existing', which is for MCDropout"
+        )
+    convertible = [layer for layer in leaves if posterior.takes(layer, layers)]
+    first = next((layer for layer in leaves if _has_kernel(layer)), None)
+    chosen = _choose(convertible, layers, first)
+    if not chosen:
+        what = "dropout layers" if layers == "existing" else "layers with kernels"
+        raise ValueError(
+            f"bayesianize: expected at least one layer to convert, received: layers={layers!r} and the "
+            f"{what} {[layer.name for layer in convertible]}{_dropout_elsewhere(leaves, layers)}"
+            f"{_bayesian_already(leaves, convertible)}"
+        )
+    return convertible, chosen
 
 
 def _remark(report: Conversion, remark: str | None) -> None:
