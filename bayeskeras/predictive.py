@@ -283,7 +283,8 @@ class PredictiveDistribution(StoredDraws):
         from bayeskeras import plotting
 
         is_image = len(self.shape) == 4 and not self.likelihood.has_class_axis
-        if is_image and "images" in options:
+        is_grey = len(self.shape) == 3 and np.shape(options.get("images", ())) == self.shape
+        if (is_image or is_grey) and "images" in options:
             return plotting.reconstructions(options.pop("images"), self, **options)
         if is_image:
             raise ValueError(

@@ -109,6 +109,7 @@ class ConditionalVAE(LatentEstimates):
         self.condition = condition
         if isinstance(condition, Condition):
             condition.check_likelihood(self.likelihood)
+            condition.check_data(tuple(self.data_shape[1:]))
         if not self.condition_inputs:
             raise ValueError(
                 "ConditionalVAE: expected a network that sees the condition (a second input of encoder or decoder, "

@@ -91,8 +91,11 @@ class LatentNetworks(keras.Model):
         if not self.likelihood.built:
             self.likelihood.build(tuple(self.decoder.output_shape))
         self._check_shapes()
+        self._refuse_shared_layers()
         self.prior = self._make_prior(_object(prior), is_bounded)
         self.objective = objective
+        if objective.compares_draws:
+            self.prior.fix_weights()
         data_rank = len(self.encoder.inputs[0].shape) - 1
         self.image_input = (
             data_rank == 3 and not isinstance(self.likelihood, likelihoods.Categorical | likelihoods.Poisson)
@@ -172,6 +175,16 @@ class LatentNetworks(keras.Model):
                 )
         made.attach(self.latent_dim, self.encoder, is_bounded)
         return made
+
+    def _refuse_shared_layers(self) -> None:
+        """Files of a model hold each network alone."""
+        others = {id(variable) for variable in self.decoder.variables}
+        shared = [variable.path for variable in self.encoder.variables if id(variable) in others]
+        if shared:
+            raise ValueError(
+                f"{type(self).__name__}: expected encoder and decoder with layers of their own, "
+                f"received: both have {', '.join(shared)}"
+            )
 
     def _refuse_weight_posteriors(self) -> None:
         random_layers = stochastic_layers(self)

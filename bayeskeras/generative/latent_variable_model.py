@@ -29,6 +29,20 @@ def _beside_weights(x: Any, condition: Any, weights: Any) -> Any:
     return np.zeros(len(x), np.uint8) if condition is None and weights is not None else condition
 
 
+def _check_weights(owner: str, weights: Any, count: int) -> None:
+    """Raise ValueError if weights of examples are not one finite number each."""
+    if weights is None:
+        return
+    array = np.asarray(weights if isinstance(weights, list | tuple) else ops.convert_to_numpy(weights))
+    is_row = array.shape in ((count,), (count, 1)) and array.dtype.kind in "biuf"
+    if not is_row or not np.isfinite(array).all():
+        raise ValueError(
+            f"{owner}: expected sample_weight, a finite number for each of {count} examples, "
+            f"received: sample_weight.shape={array.shape}"
+            + (f" with {np.count_nonzero(~np.isfinite(array))} NaN or infinite" if is_row else "")
+        )
+
+
 class LatentVariableModel(LatentNetworks):
     """`LatentNetworks` with their training and presets.
 
@@ -78,7 +92,8 @@ class LatentVariableModel(LatentNetworks):
 
         Returns:
             `keras.callbacks.History` with `loss`, `reconstruction` (`-log p(x | z)`), `kl`, all in nats per example,
-            and `active_units` for each epoch.
+            and `active_units` for each epoch. With `sample_weight` the parts are weighted means, while `loss` is the
+            weighted sum over the size of the batch, as in Keras.
 
         Raises:
             ValueError: if data are not within the support of the likelihood, or of the wrong shape. Arrays, and the
@@ -96,6 +111,8 @@ class LatentVariableModel(LatentNetworks):
             )
         if given["validation_data"] is not None:
             given["validation_data"] = self._read_validation(given["validation_data"])
+        if is_arrays(x):
+            _check_weights(type(self).__name__, given["sample_weight"], len(x))
         given["y"] = _beside_weights(x, condition, given["sample_weight"])
         self.warm_up_kl(1.0)
         given["callbacks"] = with_kl_warm_up(given["callbacks"], self.kl_warm_up, given["epochs"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 Tensor = Any
@@ -33,7 +34,7 @@ def maximum_mean_discrepancy(
         A scalar tensor.
 
     Raises:
-        ValueError: if a sample of known size has fewer than two rows.
+        ValueError: if a sample of known size has fewer than two rows, or samples are not of one width.
 
     Example:
         ```python
@@ -47,11 +48,21 @@ def maximum_mean_discrepancy(
         ```
     """
     first, second = ops.convert_to_tensor(first), ops.convert_to_tensor(second)
-    if any(size is not None and size < 2 for size in (first.shape[0], second.shape[0])):
+    shapes = tuple(first.shape), tuple(second.shape)
+    if [len(shape) for shape in shapes] != [2, 2] or shapes[0][1] != shapes[1][1]:
+        raise ValueError(
+            "maximum_mean_discrepancy: expected samples (n, D) and (m, D), "
+            f"received: shapes {shapes[0]} and {shapes[1]}"
+        )
+    if any(size is not None and size < 2 for size in (shapes[0][0], shapes[1][0])):
         raise ValueError(
             "maximum_mean_discrepancy: expected two rows or more of both samples, "
-            f"received: shapes {tuple(first.shape)} and {tuple(second.shape)}"
+            f"received: shapes {shapes[0]} and {shapes[1]}"
         )
+    dtype = keras.backend.result_type(first.dtype, second.dtype, float)
+    # The kernel does not see a common shift, and squares of large numbers would hide small distances.
+    centre = ops.mean(ops.cast(second, dtype), axis=0)
+    first, second = (ops.cast(sample, dtype) - centre for sample in (first, second))
     return unchecked_discrepancy(first, second, scale, widths)
 
 

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from bayeskeras import likelihoods
 from bayeskeras.generative.networks import DECODERS, ENCODERS, functional
+from bayeskeras.likelihoods.likelihood import matches
+from bayeskeras.models.sizes import are_sizes
 
 
 def named_encoder(
@@ -79,13 +82,21 @@ def ready_made(
     likelihood = likelihoods.get(
         keras.saving.deserialize_keras_object(likelihood) if isinstance(likelihood, dict) else likelihood
     )
+    if isinstance(input_shape, Sequence | np.ndarray):
+        input_shape = tuple(input_shape)
+    taken = tuple(encoder.inputs[0].shape[1:]) if getattr(encoder, "inputs", None) else None
+    as_numbers = taken[:-1] if taken and likelihood.has_class_axis else taken  # Of classes, one-hot or not.
+    if input_shape and taken and not any(matches(input_shape, shape or ()) for shape in (taken, as_numbers)):
+        raise ValueError(
+            f"expected input_shape={taken}, as the encoder takes data, or none, received: input_shape={input_shape}"
+        )
     if isinstance(encoder, str):
         encoder = named_encoder(encoder, input_shape, latent_dim, condition_shape)
     if isinstance(decoder, str):
         options = {"likelihood": likelihood, "num_classes": num_classes}
         decoder = named_decoder(decoder, input_shape, latent_dim, condition_shape, **options)
     if input_shape:
-        encoder, decoder = functional(encoder, tuple(input_shape)), functional(decoder, (latent_dim,))
+        encoder, decoder = functional(encoder, input_shape), functional(decoder, (latent_dim,))
     return encoder, decoder, likelihood
 
 
@@ -103,11 +114,12 @@ def _network(
         raise ValueError(
             f"expected {kind} to be a Keras model or one of {', '.join(map(repr, table))}, received: {kind}={given!r}"
         )
-    if not isinstance(input_shape, Sequence) or not input_shape:
+    shape = tuple(input_shape) if isinstance(input_shape, Sequence | np.ndarray) else ()
+    if not shape or not are_sizes(shape):
         raise ValueError(
-            "expected input_shape, a tuple of sizes, for networks that are given by name, "
+            "expected input_shape, a tuple of known sizes, for networks that are given by name, "
             f"received: {kind}={given!r}, input_shape={input_shape!r}"
         )
     if options.pop("sees_condition", True) and condition_shape is not None:
         options["condition_shape"] = tuple(condition_shape)
-    return table[name], tuple(int(size) for size in input_shape), options
+    return table[name], tuple(int(size) for size in shape), options

@@ -186,8 +186,11 @@ def convolutional_decoder(
     if (rows * factor, columns * factor) != (height, width):
         crop = ((0, rows * factor - height), (0, columns * factor - width))
         x = layers.Cropping2D(crop, name="crop")(x)
-    # In float32 at the least: PyTorch has no gradient of a convolution to one channel in half precision on CPUs.
-    x = layers.Conv2D(math.prod(shape[2:]), 3, padding="same", dtype=_parameter_type(), name="outputs")(x)
+    # Transposed, of stride 1: a convolution still. On CPUs PyTorch has no gradient of a plain one to one channel in
+    # half precision or float64, nor of a single small image.
+    x = layers.Conv2DTranspose(
+        math.prod(shape[2:]), 3, padding="same", dtype=_parameter_type(), name="outputs"
+    )(x)
     return _model(inputs, layers.Reshape(shape, name="as_data")(x), name)
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from bayeskeras import likelihoods
 from bayeskeras.generative.vae import VAE
+from bayeskeras.models.seeds import checked_seed
 from bayeskeras.models.sizes import is_size
 
 Array = np.ndarray
@@ -66,7 +67,7 @@ class ProbabilisticPCA:
         """
         from sklearn.decomposition import PCA
 
-        data = np.asarray(x, np.float64)
+        data = _numbers(x, "features")
         if data.ndim != 2 or min(data.shape[0] - 1, data.shape[1]) <= self.latent_dim:
             raise ValueError(
                 f"ProbabilisticPCA: expected data (N, features) with more than {self.latent_dim + 1} rows and "
@@ -106,9 +107,9 @@ class ProbabilisticPCA:
         return self._mean
 
     def _read(self, x: Any) -> Array:
-        data = np.asarray(x, np.float64)
         features = len(self._fitted())
-        if data.ndim != 2 or data.shape[1] != features or not len(data) or not np.isfinite(data).all():
+        data = _numbers(x, str(features))
+        if data.ndim != 2 or data.shape[1] != features:
             raise ValueError(
                 f"ProbabilisticPCA: expected finite data (N, {features}), received: x.shape={data.shape}"
             )
@@ -144,8 +145,13 @@ class ProbabilisticPCA:
         Args:
             n: number of examples.
             seed: of the draws.
+
+        Raises:
+            ValueError: if `n` is not a positive integer, or the seed a negative number.
         """
-        generator = np.random.default_rng(seed)
+        if not is_size(n):
+            raise ValueError(f"ProbabilisticPCA.generate: expected n >= 1, received: n={n!r}")
+        generator = np.random.default_rng(checked_seed("ProbabilisticPCA.generate", seed))
         z = generator.normal(size=(n, self.latent_dim))
         mean = self._fitted() + z @ self.loadings.T
         return mean + self.stddev * generator.normal(size=mean.shape)
@@ -174,3 +180,14 @@ class ProbabilisticPCA:
         )
         vae.decoder.set_weights([loadings.T, self._fitted()])
         return vae
+
+
+def _numbers(x: Any, width: str) -> Array:
+    """An array of finite numbers in float64; `width` says in the error how many columns it should have."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise ValueError(
+            f"ProbabilisticPCA: expected finite data (N, {width}), received: x.shape={array.shape} of type "
+            f"{array.dtype}" + (", some NaN or infinite" if array.dtype.kind == "f" else "")
+        )
+    return array.astype(np.float64)

@@ -89,8 +89,10 @@ def read_data(model: Any, x: Any) -> Array:
         model: a `LatentVariableModel`.
         x: array `(N, ...)`.
     """
-    data = _array(x)
     name = type(model).__name__
+    if isinstance(x, dict):
+        raise ValueError(f"{name}: expected one array of data, received: a dictionary of {', '.join(x)}")
+    data = _array(x)
     expected = model.data_shape[1:]
     likelihood = type(model.likelihood).__name__
     is_image = model.image_input and data.dtype == np.uint8
@@ -112,16 +114,28 @@ def read_data(model: Any, x: Any) -> Array:
         raise ValueError(
             f"{name}: expected data of shape {show(expected)} within the support of the likelihood {likelihood}: "
             f"{str(error).replace('labels', 'data').replace('y.', 'x.').replace(': y ', ': x ')}"
-            + (" (divide images by 255, or give uint8)" if _are_levels(model, data) else "")
+            + _hint_of_levels(model, data)
         ) from error
     if is_image:
         return data
-    return checked if checked.dtype.kind in "iu" else np.asarray(checked, np.float32)
+    if checked.dtype.kind in "iu":
+        return checked
+    with np.errstate(over="ignore"):
+        values = np.asarray(checked, np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{name}: expected data within the range of float32, "
+            f"received: values from {checked.min()} to {checked.max()}"
+        )
+    return values
 
 
-def _are_levels(model: Any, data: Array) -> bool:
-    """Whether data look like levels from 0 to 255 of another type than uint8."""
-    return bool(model.image_input and data.dtype.kind in "iuf" and 1.0 < data.max(initial=0) <= 255.0)
+def _hint_of_levels(model: Any, data: Array) -> str:
+    """What to do with images whose levels, from 0 to 255, are taken for data."""
+    is_levels = data.ndim >= 3 and data.dtype.kind in "iuf" and 1.0 < data.max(initial=0) <= 255.0
+    if not is_levels or data.dtype == np.uint8:  # Of uint8 the likelihood says so.
+        return ""
+    return f" (divide images by 255{', or give uint8' if model.image_input else ''})"
 
 
 def read_condition(model: Any, condition: Any, data: Array | None = None) -> Array | None:
@@ -143,7 +157,10 @@ def read_condition(model: Any, condition: Any, data: Array | None = None) -> Arr
     condition = model.condition_of(data, condition)
     if condition is None:
         raise ValueError(f"{name}: expected a condition, received: condition=None")
-    array = np.asarray(_array(condition), np.float32)
+    array = _array(condition)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: expected a condition of numbers, received: the type {array.dtype}")
+    array = np.asarray(array, np.float32)
     expected = tuple(model.condition_inputs[0].shape)[1:]
     if array.ndim == len(expected) and len(expected) == 1 and expected[0] == 1:
         array = array[:, None]
@@ -195,9 +212,14 @@ def _array(value: Any) -> Array:
     if isinstance(value, np.ndarray):
         array = value
     else:
-        array = (
-            np.asarray(value)
-            if isinstance(value, list | tuple) or hasattr(value, "iloc")
-            else (ops.convert_to_numpy(value))
-        )
+        is_list = isinstance(value, list | tuple)
+        try:
+            array = np.asarray(value) if is_list or hasattr(value, "iloc") else ops.convert_to_numpy(value)
+        except ValueError as error:
+            if not is_list:
+                raise
+            raise ValueError(
+                "expected an array, or an iterable of batches that is no list (a list stands for one array), "
+                f"received: a list of {len(value)} parts of unequal shapes"
+            ) from error
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

@@ -104,12 +104,6 @@ class SemiConditionalVAE(ConditionalVAE):
                 "SemiConditionalVAE: expected an encoder that sees the field only, received: "
                 f"{len(self.encoder.inputs)} inputs"
             )
-        rows, columns = self.data_shape[1:3]
-        if any(not (0 <= row < rows and 0 <= column < columns) for row, column in condition.sensors):
-            raise ValueError(
-                f"SemiConditionalVAE: expected sensors inside a field of {rows} x {columns}, "
-                f"received: sensors={condition.sensors.tolist()}"
-            )
 
     @property
     def sensors(self) -> Any:

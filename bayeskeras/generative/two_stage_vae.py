@@ -15,6 +15,7 @@ from bayeskeras.generative.latent_predictions import SECOND, standard_noise
 from bayeskeras.generative.vae import VAE
 from bayeskeras.models import preset_folder
 from bayeskeras.models.seeds import checked_seed, hashed_seed
+from bayeskeras.models.sizes import is_size
 
 Array = np.ndarray
 
@@ -82,7 +83,22 @@ class TwoStageVAE(keras.Model):
             raise ValueError(
                 f"TwoStageVAE.compile: expected an optimizer alone, received: {args or ', '.join(kwargs)}"
             )
+        keras.optimizers.get(_fresh(optimizer))  # Raises before `fit` if there is none of this name.
         self._chosen_optimizer = _fresh(optimizer)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises: see `log_likelihood` and `elbo`, or `evaluate` of `first` and `second`."""
+        raise ValueError(
+            "TwoStageVAE.evaluate: expected log_likelihood(x), elbo(x) or evaluate of a stage "
+            "(model.first, model.second), received: a call of evaluate"
+        )
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises: stages train one after the other, in `fit`."""
+        raise ValueError(
+            "TwoStageVAE.train_on_batch: expected fit, or train_on_batch of a stage (model.first, model.second), "
+            "received: a call of train_on_batch"
+        )
 
     def fit(
         self,
@@ -113,6 +129,14 @@ class TwoStageVAE(keras.Model):
         Raises:
             ValueError: if nothing would be trained, or data are not those of the first VAE.
         """
+        sizes = {"epochs": (epochs, 0), "second_epochs": (second_epochs, 1), "batch_size": (batch_size, 1)}
+        for argument, (value, least) in sizes.items():
+            if not is_size(value, least) and not (argument == "second_epochs" and value is None):
+                raise ValueError(
+                    f"TwoStageVAE.fit: expected {argument} >= {least} (and data alone before it, without labels), "
+                    f"received: {argument} of type {type(value).__name__}"
+                    + ("" if hasattr(value, "__array__") else f", {value!r}")
+                )
         if not epochs and second_epochs is None:
             raise ValueError(
                 "TwoStageVAE.fit: expected second_epochs beside epochs=0, received: second_epochs=None"

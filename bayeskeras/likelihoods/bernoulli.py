@@ -77,7 +77,10 @@ class Bernoulli(Likelihood):
 
     def _check_values(self, y: Array) -> None:
         if y.min() < 0 or y.max() > 1:
-            raise ValueError(f"Bernoulli: expected labels in [0, 1], received: y from {y.min()} to {y.max()}")
+            raise ValueError(
+                f"Bernoulli: expected labels in [0, 1], received: y from {y.min()} to {y.max()}"
+                + (" (divide images of uint8 by 255)" if y.dtype == np.uint8 else "")
+            )
 
     def scipy_distribution(self, parameters: Mapping[str, Array]) -> Any:
         """`scipy.stats.bernoulli(sigmoid(logits))`."""

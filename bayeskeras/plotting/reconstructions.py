@@ -19,7 +19,7 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
     root of the mean variance over channels. Grey levels beyond [0, 1] widen the range of shades; colours are cut off.
 
     Args:
-        images: the data `(N, height, width, channels)`.
+        images: the data `(N, height, width, channels)` or `(N, height, width)`.
         distribution: `PredictiveDistribution` of them: of reconstructions (`VAE.predict_distribution`), or of what a
             condition leaves open (`ConditionalVAE.predict_distribution`).
         count: number of examples to show at the most.
@@ -38,11 +38,19 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
             f"distribution of type {type(distribution).__name__}"
         )
     pictures = scaled_images(images)
-    pictures = pictures[..., None] if pictures.ndim == 3 else pictures
-    if pictures.shape != tuple(distribution.shape) or not len(pictures):
+    if distribution.likelihood.has_class_axis:
         raise ValueError(
-            f"reconstructions: expected images of shape {tuple(distribution.shape)}, as the distribution has, "
-            f"received: {pictures.shape}"
+            "reconstructions: expected a distribution of shades (classes have none; sample_grid draws "
+            "distribution.mode() / (number of classes - 1)), received: "
+            f"{type(distribution.likelihood).__name__} of shape {distribution.shape}"
+        )
+    shape = tuple(distribution.shape)
+    has_channels = len(shape) == 4
+    pictures = pictures[..., None] if pictures.ndim == 3 else pictures
+    if pictures.shape != (shape if has_channels else (*shape, 1)) or pictures.ndim != 4:
+        raise ValueError(
+            f"reconstructions: expected images of shape {shape}, as the distribution has, "
+            f"received: {np.shape(images)}"
         )
     check_integer("count", count)
     if known is not None:
@@ -58,6 +66,8 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
     is_binary = distribution.likelihood.is_classification
     spread_name = "stddev over z" if is_binary else "stddev"
     mean, spread = chosen.mean(), np.sqrt(chosen.epistemic() if is_binary else chosen.variance())
+    if not has_channels:
+        mean, spread = mean[..., None], spread[..., None]
     rows: list[tuple[str, Any, dict[str, Any]]] = []
     shown = pictures[:count]
     if spread.shape[-1] == 3:
@@ -68,7 +78,7 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
     else:
         rows.append(("known", np.where(known, shown, 0.5), levels))
     if distribution.keeps_samples:
-        draws = chosen.samples
+        draws = chosen.samples.reshape(-1, *shown.shape)
         for index in range(min(3, len(draws)) if known is not None else 0):
             rows.append((f"draw {index + 1}", draws[index], levels))
     rows += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,11 @@ def sample_grid(images: Any, columns: int | None = None, title: str = "", known:
         ```
     """
     pictures = checked_images(images, "sample_grid")
+    if pictures.dtype.kind == "f" and pictures.max() > 10.0:  # Draws of a wide likelihood stay below.
+        warnings.warn(
+            f"sample_grid: floats up to {pictures.max():.4g} are shown as 1 (divide images of levels to 255 by 255)",
+            stacklevel=2,
+        )
     if columns is not None:
         check_integer("columns", columns)
     columns = columns or math.ceil(math.sqrt(len(pictures)))

@@ -107,3 +107,26 @@ def test_fields_take_sensors_as_places_and_as_indices() -> None:
     for sensors, options in wrong:
         with pytest.raises(ValueError, match="field_reconstruction: expected"):
             plotting.field_reconstruction(field, made, sensors, **options)
+
+
+def test_images_need_no_axis_of_channels() -> None:
+    images = np.random.default_rng(0).random((3, 5, 4))
+    draws = np.random.default_rng(1).normal(size=(2, 3, 5, 4))
+    plain = PredictiveDistribution("bernoulli", {"logits": draws})
+    figures = [plotting.reconstructions(images, plain), plain.plot(images=images)]
+    with_channels = PredictiveDistribution("bernoulli", {"logits": draws[..., None]})
+    figures.append(plotting.reconstructions(images, with_channels))
+    shown = [[axes.images[0].get_array() for axes in figure.axes if axes.images] for figure in figures]
+    for others in shown[1:]:
+        np.testing.assert_allclose(np.array(others), np.array(shown[0]))
+
+
+def test_classes_have_no_shades() -> None:
+    distribution = PredictiveDistribution("categorical", {"logits": np.zeros((2, 3, 5, 4, 1, 3))})
+    with pytest.raises(ValueError, match="classes have none"):
+        plotting.reconstructions(np.zeros((3, 5, 4, 1), int), distribution)
+
+
+def test_floats_of_levels_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match="divide images of levels"):
+        plotting.sample_grid(np.full((2, 4, 4), 200.0))

@@ -37,6 +37,13 @@ class Condition:
     def check_likelihood(self, likelihood: Any) -> None:
         """Raise ValueError if the condition does not go with a likelihood."""
 
+    def check_data(self, shape: tuple[int | None, ...]) -> None:
+        """Raise ValueError if the condition does not go with data of a shape.
+
+        Args:
+            shape: of one example; sizes that are not known are `None`.
+        """
+
     def predicted(self) -> Array | None:
         """Which entries of data are predicted, 0 or 1, `(1, ...)`; `None` for all."""
         return None

@@ -11,6 +11,7 @@ from keras import ops
 
 from bayeskeras import likelihoods
 from bayeskeras.generative.conditions.condition import Condition
+from bayeskeras.likelihoods.likelihood import matches
 from bayeskeras.models.examples import scaled_image
 from bayeskeras.precision import at_least_float32
 
@@ -100,6 +101,15 @@ class PartialImage(Condition):
                 "PartialImage: expected a likelihood with one output for each pixel, in [0, 1], received: "
                 f"{type(likelihood).__name__}"
                 + (" with a predicted scale" if likelihood.outputs_per_label != 1 else "")
+            )
+
+    def check_data(self, shape: tuple[int | None, ...]) -> None:
+        """Each pixel is known or unknown."""
+        if not matches(self.shape, shape):
+            raise ValueError(
+                f"PartialImage: expected known of the shape of the data, {shape}, "
+                f"received: known of shape {self.shape}"
+                + (" (the axis of channels is missing)" if len(self.shape) == len(shape) - 1 else "")
             )
 
     def predicted(self) -> Array:

@@ -45,12 +45,7 @@ class Sensors(Condition):
         if given is None:
             if data is None:
                 return None
-            height, width = data.shape[1:3]
-            if self.sensors.min() < 0 or (self.sensors >= (height, width)).any():
-                raise ValueError(
-                    f"Sensors: expected places inside a field of {height} x {width}, "
-                    f"received: sensors={self.sensors.tolist()}"
-                )
+            self.check_data(data.shape[1:])
             given = data[:, self.sensors[:, 0], self.sensors[:, 1]]
         values = np.asarray(given if isinstance(given, np.ndarray | list) else ops.convert_to_numpy(given))
         return values.reshape(len(values), -1) if values.ndim == 3 else values
@@ -62,6 +57,21 @@ class Sensors(Condition):
             flat = ops.reshape(x, (-1, x.shape[1] * x.shape[2], self.channels))
             given = ops.take(flat, ops.convert_to_tensor(rows * x.shape[2] + columns), axis=1)
         return ops.reshape(ops.cast(given, "float32"), (-1, *self.shape))
+
+    def check_data(self, shape: tuple[int | None, ...]) -> None:
+        """Sensors are places in the field."""
+        is_field = len(shape) == 3 and shape[2] in (None, self.channels)
+        if not is_field and not (len(shape) == 2 and self.channels == 1):
+            raise ValueError(
+                f"Sensors: expected fields (height, width, {self.channels}), as channels={self.channels}, "
+                f"received: data of shape {shape}"
+            )
+        rows, columns = (np.inf if size is None else size for size in shape[:2])
+        if self.sensors.min() < 0 or (self.sensors >= (rows, columns)).any():
+            raise ValueError(
+                f"Sensors: expected places inside a field of {shape[0]} x {shape[1]}, "
+                f"received: sensors={self.sensors.tolist()}"
+            )
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

@@ -33,6 +33,9 @@ class LatentPrior(keras.layers.Layer):
         self.latent_dim = latent_dim
         self.built = True
 
+    def fix_weights(self) -> None:
+        """Leave weights of components as they are; of priors that are no mixture nothing changes."""
+
     def state(self, encoder: keras.Model, condition: Tensor | None = None, training: bool = False) -> State:
         """Tensors of the prior: `mean` and `log_variance`, and for mixtures `log_weights`."""
         raise NotImplementedError

@@ -36,6 +36,10 @@ class Mixture(LatentPrior):
         self.logits = self.parameter("logits", (self.num_components,), "zeros")
         self.built = True
 
+    def fix_weights(self) -> None:
+        """Do not train the weights of the components."""
+        self.logits.trainable = False
+
     def parameter(self, name: str, shape: tuple[int, ...], initializer: Any) -> keras.Variable:
         return self.add_weight(
             shape=shape, initializer=initializer, dtype="float32", autocast=False, name=name

@@ -33,6 +33,7 @@ class MeanDiscrepancy(Objective):
     """
 
     logs = ("mmd",)
+    compares_draws = True
 
     def __init__(self, weight: float = 100.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -38,6 +38,8 @@ class Objective(keras.layers.Layer):
 
     #: Names of further numbers that training logs.
     logs: tuple[str, ...] = ()
+    #: Whether the prior counts by its draws alone, so that weights of a mixture get no gradient and stay equal.
+    compares_draws = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
