@@ -27,11 +27,11 @@ class ActiveUnits(keras.metrics.Metric):
 
     def __init__(self, latent_dim: int, name: str = "active_units") -> None:
         super().__init__(name=name, dtype="float32")
-        shape = (latent_dim,)
-        self._count = self.add_variable((), "zeros", name="count")
-        self._sum = self.add_variable(shape, "zeros", name="sum")
-        self._squares = self.add_variable(shape, "zeros", name="squares")
-        self._origin = self.add_variable(shape, "zeros", name="origin")
+        shape, dtype = (latent_dim,), "float32"  # Otherwise that of `keras.config.floatx()`.
+        self._count = self.add_variable((), "zeros", dtype, name="count")
+        self._sum = self.add_variable(shape, "zeros", dtype, name="sum")
+        self._squares = self.add_variable(shape, "zeros", dtype, name="squares")
+        self._origin = self.add_variable(shape, "zeros", dtype, name="origin")
 
     def update_state(self, means: Tensor, sample_weight: Any = None) -> None:
         """Add posterior means `(batch, D)`."""
