@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def _train(model: models.BayesianModel, x: np.ndarray, y: np.ndarray, epochs: in
     steps = epochs * -(-len(x) // BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate), metrics=["accuracy"])
-    model.fit(x, y, epochs=epochs, batch_size=BATCH_SIZE, verbose=1)
+    model.fit(x, y, epochs=epochs, batch_size=BATCH_SIZE, verbose=1 if sys.stdout.isatty() else 2)
 
 
 def _show_preset(console: Any) -> None:
