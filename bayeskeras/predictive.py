@@ -283,7 +283,8 @@ class PredictiveDistribution(StoredDraws):
         from bayeskeras import plotting
 
         is_image = len(self.shape) == 4 and not self.likelihood.has_class_axis
-        is_grey = len(self.shape) == 3 and np.shape(options.get("images", ())) == self.shape
+        is_grey = len(self.shape) == 3 and not self.likelihood.has_class_axis
+        is_grey = is_grey and np.shape(options.get("images", ())) in (self.shape, (*self.shape, 1))
         if (is_image or is_grey) and "images" in options:
             return plotting.reconstructions(options.pop("images"), self, **options)
         if is_image:

@@ -50,7 +50,8 @@ class LatentNetworks(keras.Model):
         name: of the model.
 
     Raises:
-        ValueError: if an argument is wrong, or networks, likelihood and `latent_dim` do not fit together.
+        ValueError: if an argument is wrong, or networks, likelihood and `latent_dim` do not fit together, or networks
+            share layers.
     """
 
     def __init__(
@@ -91,8 +92,8 @@ class LatentNetworks(keras.Model):
         if not self.likelihood.built:
             self.likelihood.build(tuple(self.decoder.output_shape))
         self._check_shapes()
-        self._refuse_shared_layers()
         self.prior = self._make_prior(_object(prior), is_bounded)
+        self._refuse_shared_layers()
         self.objective = objective
         if objective.compares_draws:
             self.prior.fix_weights()
@@ -177,14 +178,17 @@ class LatentNetworks(keras.Model):
         return made
 
     def _refuse_shared_layers(self) -> None:
-        """Files of a model hold each network alone."""
-        others = {id(variable) for variable in self.decoder.variables}
-        shared = [variable.path for variable in self.encoder.variables if id(variable) in others]
-        if shared:
-            raise ValueError(
-                f"{type(self).__name__}: expected encoder and decoder with layers of their own, "
-                f"received: both have {', '.join(shared)}"
-            )
+        """Networks that share layers cannot be read from a file, where each stands alone."""
+        prior = self.prior.network if isinstance(self.prior, NetworkPrior) else None
+        owners: dict[int, str] = {}
+        for kind, network in (("encoder", self.encoder), ("decoder", self.decoder), ("prior", prior)):
+            for variable in network.variables if network is not None else []:
+                owner = owners.setdefault(id(variable), kind)
+                if owner != kind:
+                    raise ValueError(
+                        f"{type(self).__name__}: expected networks that share no layers, as each is stored alone, "
+                        f"received: {owner} and {kind} with {variable.path}"
+                    )
 
     def _refuse_weight_posteriors(self) -> None:
         random_layers = stochastic_layers(self)

@@ -16,7 +16,7 @@ from keras import ops, tree
 from bayeskeras import likelihoods, random
 from bayeskeras.callbacks.kl_warm_up import with_kl_warm_up
 from bayeskeras.generative.latent_networks import LatentNetworks
-from bayeskeras.generative.reading import read_fit, scaled_data
+from bayeskeras.generative.reading import as_array, read_fit, scaled_data
 from bayeskeras.models import preset_folder
 from bayeskeras.models.examples import is_arrays, scaled_image
 
@@ -29,16 +29,16 @@ def _beside_weights(x: Any, condition: Any, weights: Any) -> Any:
     return np.zeros(len(x), np.uint8) if condition is None and weights is not None else condition
 
 
-def _check_weights(owner: str, weights: Any, count: int) -> None:
-    """Raise ValueError if weights of examples are not one finite number each."""
-    if weights is None:
+def _check_weights(owner: str, weights: Any, x: Any) -> None:
+    """Raise ValueError if weights of the examples of an array are not one finite number each."""
+    if weights is None or not is_arrays(x):
         return
-    array = np.asarray(weights if isinstance(weights, list | tuple) else ops.convert_to_numpy(weights))
-    is_row = array.shape in ((count,), (count, 1)) and array.dtype.kind in "biuf"
+    expected = f"{owner}: expected sample_weight, a finite number for each of {len(x)} examples"
+    array = as_array(weights, expected)
+    is_row = array.shape in ((len(x),), (len(x), 1)) and array.dtype.kind in "biuf"
     if not is_row or not np.isfinite(array).all():
         raise ValueError(
-            f"{owner}: expected sample_weight, a finite number for each of {count} examples, "
-            f"received: sample_weight.shape={array.shape}"
+            f"{expected}, received: sample_weight of shape {array.shape} and type {array.dtype}"
             + (f" with {np.count_nonzero(~np.isfinite(array))} NaN or infinite" if is_row else "")
         )
 
@@ -96,7 +96,8 @@ class LatentVariableModel(LatentNetworks):
             weighted sum over the size of the batch, as in Keras.
 
         Raises:
-            ValueError: if data are not within the support of the likelihood, or of the wrong shape. Arrays, and the
+            ValueError: if data are not within the support of the likelihood, or of the wrong shape, or a
+                `sample_weight` is not finite. Arrays, and the
                 first batch of an iterable, are checked before the training; other batches at its end: examples
                 like that have the loss NaN, without a gradient.
         """
@@ -111,8 +112,7 @@ class LatentVariableModel(LatentNetworks):
             )
         if given["validation_data"] is not None:
             given["validation_data"] = self._read_validation(given["validation_data"])
-        if is_arrays(x):
-            _check_weights(type(self).__name__, given["sample_weight"], len(x))
+        _check_weights(f"{type(self).__name__}.fit", given["sample_weight"], x)
         given["y"] = _beside_weights(x, condition, given["sample_weight"])
         self.warm_up_kl(1.0)
         given["callbacks"] = with_kl_warm_up(given["callbacks"], self.kl_warm_up, given["epochs"])
@@ -131,13 +131,16 @@ class LatentVariableModel(LatentNetworks):
         else:
             return self.read(data)[0]
         x, condition = self.read(x, condition)
+        _check_weights(f"{type(self).__name__}.fit, validation_data", weights, x)
         return x, _beside_weights(x, condition, weights), weights
 
     def evaluate(self, x: Any = None, condition: Any = None, *args: Any, y: Any = None, **kwargs: Any) -> Any:
         """Loss and its parts, as in `keras.Model.evaluate`; data and condition as in `fit`."""
         x, condition = self.read(x, y if condition is None else condition)
         call = inspect.signature(keras.Model.evaluate).bind(self, x, condition, *args, **kwargs)
-        call.arguments["y"] = _beside_weights(x, condition, call.arguments.get("sample_weight"))
+        weights = call.arguments.get("sample_weight")
+        _check_weights(f"{type(self).__name__}.evaluate", weights, x)
+        call.arguments["y"] = _beside_weights(x, condition, weights)
         results = super().evaluate(*call.args[1:], **call.kwargs)
         self._check_losses([results["loss"] if isinstance(results, dict) else np.ravel(results)[0]])
         return results

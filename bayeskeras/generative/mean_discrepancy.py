@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from bayeskeras.likelihoods.likelihood import matches
+
 Tensor = Any
 
 #: Widths of the kernel, as shares of the expected squared distance of two draws of the prior.
@@ -49,7 +51,7 @@ def maximum_mean_discrepancy(
     """
     first, second = ops.convert_to_tensor(first), ops.convert_to_tensor(second)
     shapes = tuple(first.shape), tuple(second.shape)
-    if [len(shape) for shape in shapes] != [2, 2] or shapes[0][1] != shapes[1][1]:
+    if [len(shape) for shape in shapes] != [2, 2] or not matches(shapes[0][1:], shapes[1][1:]):
         raise ValueError(
             "maximum_mean_discrepancy: expected samples (n, D) and (m, D), "
             f"received: shapes {shapes[0]} and {shapes[1]}"

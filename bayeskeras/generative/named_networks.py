@@ -78,12 +78,19 @@ def ready_made(
         input_shape: of one example.
         num_classes: of a `Categorical` likelihood.
         condition_shape: of the second input of both.
+
+    Raises:
+        ValueError: if a name or `input_shape` is wrong, or not that of the encoder.
     """
     likelihood = likelihoods.get(
         keras.saving.deserialize_keras_object(likelihood) if isinstance(likelihood, dict) else likelihood
     )
     if isinstance(input_shape, Sequence | np.ndarray):
         input_shape = tuple(input_shape)
+    elif input_shape is not None:
+        raise ValueError(
+            f"expected input_shape, a tuple of known sizes, received: input_shape={input_shape!r}"
+        )
     taken = tuple(encoder.inputs[0].shape[1:]) if getattr(encoder, "inputs", None) else None
     as_numbers = taken[:-1] if taken and likelihood.has_class_axis else taken  # Of classes, one-hot or not.
     if input_shape and taken and not any(matches(input_shape, shape or ()) for shape in (taken, as_numbers)):

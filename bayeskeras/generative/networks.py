@@ -187,7 +187,7 @@ def convolutional_decoder(
         crop = ((0, rows * factor - height), (0, columns * factor - width))
         x = layers.Cropping2D(crop, name="crop")(x)
     # Transposed, of stride 1: a convolution still. On CPUs PyTorch has no gradient of a plain one to one channel in
-    # half precision or float64, nor of a single small image.
+    # half precision or float64, nor of a single small image. Parameters are float32 at the least.
     x = layers.Conv2DTranspose(
         math.prod(shape[2:]), 3, padding="same", dtype=_parameter_type(), name="outputs"
     )(x)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from bayeskeras import likelihoods
+from bayeskeras.generative.reading import as_array
 from bayeskeras.generative.vae import VAE
 from bayeskeras.models.seeds import checked_seed
 from bayeskeras.models.sizes import is_size
@@ -109,7 +110,7 @@ class ProbabilisticPCA:
     def _read(self, x: Any) -> Array:
         features = len(self._fitted())
         data = _numbers(x, str(features))
-        if data.ndim != 2 or data.shape[1] != features:
+        if data.ndim != 2 or data.shape[1] != features or not len(data):
             raise ValueError(
                 f"ProbabilisticPCA: expected finite data (N, {features}), received: x.shape={data.shape}"
             )
@@ -184,7 +185,7 @@ class ProbabilisticPCA:
 
 def _numbers(x: Any, width: str) -> Array:
     """An array of finite numbers in float64; `width` says in the error how many columns it should have."""
-    array = np.asarray(x)
+    array = as_array(x, f"ProbabilisticPCA: expected finite data (N, {width})")
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise ValueError(
             f"ProbabilisticPCA: expected finite data (N, {width}), received: x.shape={array.shape} of type "

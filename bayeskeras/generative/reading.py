@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from keras import ops, tree
 
+from bayeskeras import likelihoods
 from bayeskeras.likelihoods.likelihood import show
 from bayeskeras.models.examples import _items, inputs_and_labels, is_arrays
 
@@ -88,11 +90,16 @@ def read_data(model: Any, x: Any) -> Array:
     Args:
         model: a `LatentVariableModel`.
         x: array `(N, ...)`.
+
+    Raises:
+        ValueError: if it is no array of the right shape, or not within the support of the likelihood or float32.
     """
     name = type(model).__name__
     if isinstance(x, dict):
-        raise ValueError(f"{name}: expected one array of data, received: a dictionary of {', '.join(x)}")
-    data = _array(x)
+        raise ValueError(
+            f"{name}: expected one array of data, received: a dictionary of {', '.join(map(str, x))}"
+        )
+    data = as_array(x, f"{name}: expected an array of data, or an iterable of batches that is no list")
     expected = model.data_shape[1:]
     likelihood = type(model.likelihood).__name__
     is_image = model.image_input and data.dtype == np.uint8
@@ -132,8 +139,11 @@ def read_data(model: Any, x: Any) -> Array:
 
 def _hint_of_levels(model: Any, data: Array) -> str:
     """What to do with images whose levels, from 0 to 255, are taken for data."""
-    is_levels = data.ndim >= 3 and data.dtype.kind in "iuf" and 1.0 < data.max(initial=0) <= 255.0
-    if not is_levels or data.dtype == np.uint8:  # Of uint8 the likelihood says so.
+    is_bounded = isinstance(model.likelihood, likelihoods.Bernoulli | likelihoods.DiscretizedLogistic)
+    is_image = (
+        data.ndim >= 3 and data.dtype.kind in "iuf" and data.dtype != np.uint8
+    )  # The likelihood says so of that.
+    if not is_bounded or not is_image or not data.min() >= 0 or not 1.0 < data.max() <= 255.0:
         return ""
     return f" (divide images by 255{', or give uint8' if model.image_input else ''})"
 
@@ -153,14 +163,15 @@ def read_condition(model: Any, condition: Any, data: Array | None = None) -> Arr
     if data is not None:
         data = scaled_data(model, data)
     if getattr(condition, "dtype", None) is not None and model.is_of_images(condition):
-        condition = _array(condition).astype(np.float32) / np.float32(255)
+        condition = as_array(condition, name).astype(np.float32) / np.float32(255)
+    if condition is not None:
+        condition = as_array(condition, f"{name}: expected a condition, an array of numbers")
+        if condition.dtype.kind not in "biuf":
+            raise ValueError(f"{name}: expected a condition of numbers, received: the type {condition.dtype}")
     condition = model.condition_of(data, condition)
     if condition is None:
         raise ValueError(f"{name}: expected a condition, received: condition=None")
-    array = _array(condition)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name}: expected a condition of numbers, received: the type {array.dtype}")
-    array = np.asarray(array, np.float32)
+    array = np.asarray(condition, np.float32)
     expected = tuple(model.condition_inputs[0].shape)[1:]
     if array.ndim == len(expected) and len(expected) == 1 and expected[0] == 1:
         array = array[:, None]
@@ -208,18 +219,26 @@ def scaled_data(model: Any, data: Array) -> Array:
     return data.astype(np.float32) / np.float32(255) if is_image else data
 
 
-def _array(value: Any) -> Array:
-    if isinstance(value, np.ndarray):
-        array = value
-    else:
-        is_list = isinstance(value, list | tuple)
+def as_array(value: Any, expected: str) -> Array:
+    """An array of a list, table, tensor or array.
+
+    Args:
+        value: what the user gave.
+        expected: beginning of the error.
+
+    Raises:
+        ValueError: if it is a list of parts of unequal shapes.
+    """
+    if isinstance(value, list | tuple) or hasattr(value, "iloc"):
         try:
-            array = np.asarray(value) if is_list or hasattr(value, "iloc") else ops.convert_to_numpy(value)
+            array = np.asarray(value)
         except ValueError as error:
-            if not is_list:
-                raise
             raise ValueError(
-                "expected an array, or an iterable of batches that is no list (a list stands for one array), "
-                f"received: a list of {len(value)} parts of unequal shapes"
+                f"{expected}, received: a {type(value).__name__} of {len(value)} parts of unequal shapes"
             ) from error
+    else:
+        array = value if isinstance(value, np.ndarray) else ops.convert_to_numpy(value)
+    if array.dtype == object:  # A table of numbers of several types.
+        with suppress(TypeError, ValueError):
+            return array.astype(np.float32)
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array

@@ -87,14 +87,22 @@ class TwoStageVAE(keras.Model):
         self._chosen_optimizer = _fresh(optimizer)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Raises: see `log_likelihood` and `elbo`, or `evaluate` of `first` and `second`."""
+        """Not for two stages: see `log_likelihood` and `elbo`, or `evaluate` of `first` and `second`.
+
+        Raises:
+            ValueError: always.
+        """
         raise ValueError(
             "TwoStageVAE.evaluate: expected log_likelihood(x), elbo(x) or evaluate of a stage "
             "(model.first, model.second), received: a call of evaluate"
         )
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Raises: stages train one after the other, in `fit`."""
+        """Not for two stages, which train one after the other, in `fit`.
+
+        Raises:
+            ValueError: always.
+        """
         raise ValueError(
             "TwoStageVAE.train_on_batch: expected fit, or train_on_batch of a stage (model.first, model.second), "
             "received: a call of train_on_batch"
@@ -127,9 +135,10 @@ class TwoStageVAE(keras.Model):
             The `keras.callbacks.History` of `"first"` (if it was trained) and `"second"`.
 
         Raises:
-            ValueError: if nothing would be trained, or data are not those of the first VAE.
+            ValueError: if nothing would be trained, numbers of epochs are negative or none, or data are not those of
+                the first VAE.
         """
-        sizes = {"epochs": (epochs, 0), "second_epochs": (second_epochs, 1), "batch_size": (batch_size, 1)}
+        sizes = {"epochs": (epochs, 0), "second_epochs": (second_epochs, 0), "batch_size": (batch_size, 1)}
         for argument, (value, least) in sizes.items():
             if not is_size(value, least) and not (argument == "second_epochs" and value is None):
                 raise ValueError(

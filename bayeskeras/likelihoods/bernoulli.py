@@ -79,7 +79,7 @@ class Bernoulli(Likelihood):
         if y.min() < 0 or y.max() > 1:
             raise ValueError(
                 f"Bernoulli: expected labels in [0, 1], received: y from {y.min()} to {y.max()}"
-                + (" (divide images of uint8 by 255)" if y.dtype == np.uint8 else "")
+                + (" (divide images of uint8 by 255)" if y.dtype == np.uint8 and y.ndim >= 3 else "")
             )
 
     def scipy_distribution(self, parameters: Mapping[str, Array]) -> Any:

@@ -11,7 +11,13 @@ from bayeskeras.models.bayesian_model import BayesianModel
 
 
 def compile_member(arguments: dict[str, Any], member: BayesianModel, **changes: Any) -> None:
-    """Compile a member with an optimizer and metrics of its own; `changes` are made to that of the optimizer."""
+    """Compile a member with an optimizer and metrics of its own.
+
+    Args:
+        arguments: of `compile`, by name.
+        member: of an ensemble.
+        **changes: to the configuration of the optimizer.
+    """
     own = {"optimizer": _own_optimizer(arguments["optimizer"], changes)}
     for name in ("metrics", "weighted_metrics"):
         if arguments.get(name) is not None:

@@ -37,21 +37,8 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
             "reconstructions: expected images, then what predict_distribution returns of them, received: "
             f"distribution of type {type(distribution).__name__}"
         )
-    pictures = scaled_images(images)
-    if distribution.likelihood.has_class_axis:
-        raise ValueError(
-            "reconstructions: expected a distribution of shades (classes have none; sample_grid draws "
-            "distribution.mode() / (number of classes - 1)), received: "
-            f"{type(distribution.likelihood).__name__} of shape {distribution.shape}"
-        )
-    shape = tuple(distribution.shape)
-    has_channels = len(shape) == 4
-    pictures = pictures[..., None] if pictures.ndim == 3 else pictures
-    if pictures.shape != (shape if has_channels else (*shape, 1)) or pictures.ndim != 4:
-        raise ValueError(
-            f"reconstructions: expected images of shape {shape}, as the distribution has, "
-            f"received: {np.shape(images)}"
-        )
+    pictures = _pictures(images, distribution)
+    has_channels = len(distribution.shape) == 4
     check_integer("count", count)
     if known is not None:
         known = np.asarray(known, bool)
@@ -99,3 +86,26 @@ def reconstructions(images: Any, distribution: Any, count: int = 10, known: Any 
         bar = figure.colorbar(images_of_rows[row], ax=figure.axes[row * count : (row + 1) * count], pad=0.01)
         bar.ax.tick_params(labelsize=8)
     return figure
+
+
+def _pictures(images: Any, distribution: PredictiveDistribution) -> np.ndarray:
+    """Images `(N, height, width, channels)`, if they are of the shape of those of the distribution."""
+    shape = tuple(distribution.shape)
+    if distribution.likelihood.has_class_axis:
+        raise ValueError(
+            "reconstructions: expected a distribution of shades (classes have none; sample_grid draws "
+            f"distribution.mode() / (number of classes - 1)), received: {distribution!r}"
+        )
+    if len(shape) not in (3, 4):
+        raise ValueError(
+            "reconstructions: expected a distribution of images (N, height, width) or (N, height, width, channels), "
+            f"received: {distribution!r}"
+        )
+    pictures = scaled_images(images)
+    pictures = pictures[..., None] if pictures.ndim == 3 else pictures
+    if pictures.shape != (shape if len(shape) == 4 else (*shape, 1)):
+        raise ValueError(
+            f"reconstructions: expected images of shape {shape}, as the distribution has, "
+            f"received: {np.shape(images)}"
+        )
+    return pictures

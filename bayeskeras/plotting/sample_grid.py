@@ -40,7 +40,7 @@ def sample_grid(images: Any, columns: int | None = None, title: str = "", known:
     pictures = checked_images(images, "sample_grid")
     if pictures.dtype.kind == "f" and pictures.max() > 10.0:  # Draws of a wide likelihood stay below.
         warnings.warn(
-            f"sample_grid: floats up to {pictures.max():.4g} are shown as 1 (divide images of levels to 255 by 255)",
+            f"sample_grid: floats up to {pictures.max():.4g} are shown as 1 (divide them by 255 if they are levels)",
             stacklevel=2,
         )
     if columns is not None:

@@ -63,7 +63,14 @@ def test_probabilistic_pca_refuses_what_it_cannot_fit() -> None:
     with pytest.raises(ValueError, match="latent_dim"):
         ProbabilisticPCA(0)
     model = ProbabilisticPCA(2).fit(data())
-    for wrong in (data()[0], np.zeros((3, 1)), np.zeros((2, 5, 5)), np.full((2, 5), np.nan), [["a"] * 5]):
+    for wrong in (
+        data()[0],
+        np.zeros((3, 1)),
+        np.zeros((2, 5, 5)),
+        np.full((2, 5), np.nan),
+        np.zeros((0, 5)),
+        [["a"] * 5],
+    ):
         for method in (model.log_likelihood, model.encode):
             with pytest.raises(ValueError, match=r"expected finite data \(N, 5\)"):
                 method(wrong)

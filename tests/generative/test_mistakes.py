@@ -42,6 +42,15 @@ def sharing() -> VAE:
     return VAE(encoder, keras.Sequential([keras.Input((2,)), layers.Dense(4), shared]), 2)
 
 
+def sharing_with_prior() -> ConditionalVAE:
+    """An embedding of the condition that decoder and prior share."""
+    embedding = layers.Dense(3)
+    z, condition = keras.Input((2,)), keras.Input((2,))
+    decoder = keras.Model([z, condition], layers.Dense(4)(layers.Concatenate()([z, embedding(condition)])))
+    prior = keras.Sequential([keras.Input((2,)), embedding, layers.Dense(4)])
+    return ConditionalVAE("mlp", decoder, 2, prior=prior, condition=(2,), input_shape=(4,))
+
+
 def with_condition(condition: Any) -> ConditionalVAE:
     return ConditionalVAE(input_shape=SHAPE, latent_dim=2, condition=condition)
 
@@ -55,14 +64,14 @@ def with_condition(condition: Any) -> ConditionalVAE:
         ),
         (lambda: with_condition(PartialImage(LEFT[:5])), r"received: known of shape \(5, 6, 1\)"),
         (lambda: with_condition(Sensors([(1, 6)])), "inside a field of 6 x 6"),
-        (lambda: with_condition(Sensors([(1, 1)], channels=2)), r"fields \(height, width, 2\)"),
         (lambda: SemiConditionalVAE(sensors=[(-1, 1)], input_shape=SHAPE), "inside a field of 6 x 6"),
         (lambda: VAE(input_shape=(None, 6, 1)), "a tuple of known sizes"),  # type: ignore[arg-type]
         (
             lambda: VAE(mlp_encoder((4,), 2), mlp_decoder(2, (4,)), 2, input_shape=(9,)),
             r"expected input_shape=\(4,\)",
         ),
-        (sharing, "layers of their own, received: both have"),
+        (sharing, "share no layers.*received: encoder and decoder with"),
+        (lambda: sharing_with_prior(), "received: decoder and prior with"),
     ],
 )
 def test_parts_that_do_not_fit_are_named_at_once(make: Any, message: str) -> None:
@@ -73,7 +82,25 @@ def test_parts_that_do_not_fit_are_named_at_once(make: Any, message: str) -> Non
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: small().fit(images(), sample_weight=np.full(5, np.nan)), "shape=.5,. with 5 NaN"),
+        (
+            lambda: small().fit(images(), sample_weight=np.full(5, np.nan)),
+            r"shape \(5,\) and type float64 with 5 NaN",
+        ),
+        (lambda: small().fit(images(), sample_weight=["a"] * 5), "type <U1"),
+        (
+            lambda: small().evaluate(images(), sample_weight=np.full(5, np.inf)),
+            "evaluate: .* with 5 NaN or infinite",
+        ),
+        (
+            lambda: small().fit(images(), validation_data=(images(), None, np.full(5, np.nan))),
+            "validation_data: .* with 5 NaN",
+        ),
+        (lambda: with_condition(Sensors([(1, 1)], channels=2)).fit(images()), r"fields \(height, width, 2\)"),
+        (lambda: with_condition(PartialImage(LEFT)).generate([["a"]]), "a condition of numbers"),
+        (
+            lambda: with_condition((2,)).generate([[1.0, 2.0], [1.0]]),
+            "an array of numbers, .* 2 parts of unequal",
+        ),
         (lambda: small().fit(images(), sample_weight=np.ones((5, 36))), "a finite number for each of 5"),
         (lambda: small().fit({"x": images()}), "one array of data, received: a dictionary of x"),
         (lambda: small().elbo([images(3), images(2)]), "a list of 2 parts of unequal shapes"),
@@ -99,6 +126,38 @@ def test_parts_that_do_not_fit_are_named_at_once(make: Any, message: str) -> Non
 def test_what_cannot_be_computed_is_named(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: small(likelihood="poisson").elbo(np.where(images() > 0.5, 7.5, 1.0)),
+        lambda: VAE(input_shape=SHAPE, latent_dim=2, likelihood="categorical", num_classes=3).elbo(
+            np.full((2, *SHAPE), 7)
+        ),
+    ],
+    ids=["counts", "classes"],
+)
+def test_counts_and_classes_are_no_levels(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="within the support") as error:
+        wrong()
+    assert "255" not in str(error.value)
+
+
+def test_sensors_measure_what_users_give() -> None:
+    """Another field than the data, say."""
+    model = ConditionalVAE(input_shape=(6, 6, 2), latent_dim=2, condition=Sensors([(1, 1)]))
+    model.compile("sgd")
+    measured = np.ones((5, 1))
+    model.fit(images().repeat(2, axis=-1), measured, verbose=0)
+    assert model.generate(measured, seed=0).shape == (5, 6, 6, 2)
+
+
+def test_numbers_of_several_types_are_a_condition() -> None:
+    """As a table of pandas gives them."""
+    model = with_condition((2,))
+    table = np.array([[True, 0.5], [False, 2.0]], dtype=object)
+    np.testing.assert_array_equal(model.predict(table), model.predict(table.astype("float32")))
 
 
 def test_levels_of_uint8_are_no_labels_of_a_distribution() -> None:

@@ -116,6 +116,7 @@ def test_images_need_no_axis_of_channels() -> None:
     figures = [plotting.reconstructions(images, plain), plain.plot(images=images)]
     with_channels = PredictiveDistribution("bernoulli", {"logits": draws[..., None]})
     figures.append(plotting.reconstructions(images, with_channels))
+    figures.append(plain.plot(images=images[..., None]))
     shown = [[axes.images[0].get_array() for axes in figure.axes if axes.images] for figure in figures]
     for others in shown[1:]:
         np.testing.assert_allclose(np.array(others), np.array(shown[0]))
@@ -128,5 +129,5 @@ def test_classes_have_no_shades() -> None:
 
 
 def test_floats_of_levels_are_warned_of() -> None:
-    with pytest.warns(UserWarning, match="divide images of levels"):
+    with pytest.warns(UserWarning, match="divide them by 255"):
         plotting.sample_grid(np.full((2, 4, 4), 200.0))

@@ -45,7 +45,7 @@ class Sensors(Condition):
         if given is None:
             if data is None:
                 return None
-            self.check_data(data.shape[1:])
+            self._check_field(data.shape[1:])
             given = data[:, self.sensors[:, 0], self.sensors[:, 1]]
         values = np.asarray(given if isinstance(given, np.ndarray | list) else ops.convert_to_numpy(given))
         return values.reshape(len(values), -1) if values.ndim == 3 else values
@@ -53,25 +53,32 @@ class Sensors(Condition):
     def tensor(self, x: Tensor, given: Tensor | None) -> Tensor:
         """See `Condition`."""
         if given is None:
+            self._check_field(tuple(x.shape[1:]))
             rows, columns = self.sensors.T
             flat = ops.reshape(x, (-1, x.shape[1] * x.shape[2], self.channels))
             given = ops.take(flat, ops.convert_to_tensor(rows * x.shape[2] + columns), axis=1)
         return ops.reshape(ops.cast(given, "float32"), (-1, *self.shape))
 
     def check_data(self, shape: tuple[int | None, ...]) -> None:
-        """Sensors are places in the field."""
-        is_field = len(shape) == 3 and shape[2] in (None, self.channels)
-        if not is_field and not (len(shape) == 2 and self.channels == 1):
-            raise ValueError(
-                f"Sensors: expected fields (height, width, {self.channels}), as channels={self.channels}, "
-                f"received: data of shape {shape}"
-            )
+        """Sensors are places in the field (of other data users give what is measured)."""
+        if len(shape) not in (2, 3):
+            return
         rows, columns = (np.inf if size is None else size for size in shape[:2])
         if self.sensors.min() < 0 or (self.sensors >= (rows, columns)).any():
             raise ValueError(
                 f"Sensors: expected places inside a field of {shape[0]} x {shape[1]}, "
                 f"received: sensors={self.sensors.tolist()}"
             )
+
+    def _check_field(self, shape: tuple[int | None, ...]) -> None:
+        """Measurements can be read from a field with as many channels."""
+        is_field = len(shape) == 3 and shape[2] == self.channels
+        if not is_field and not (len(shape) == 2 and self.channels == 1):
+            raise ValueError(
+                f"Sensors: expected fields (height, width, {self.channels}), as channels={self.channels}, or "
+                f"measurements as the condition, received: data of shape {shape}"
+            )
+        self.check_data(shape)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
