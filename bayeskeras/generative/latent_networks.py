@@ -97,17 +97,7 @@ class LatentNetworks(keras.Model):
         self.objective = objective
         if objective.compares_draws:
             self.prior.fix_weights()
-        data_rank = len(self.encoder.inputs[0].shape) - 1
-        self.image_input = (
-            data_rank == 3 and not isinstance(self.likelihood, likelihoods.Categorical | likelihoods.Poisson)
-            if image_input is None
-            else bool(image_input)
-        )
-        if self.image_input and isinstance(self.likelihood, likelihoods.Categorical | likelihoods.Poisson):
-            raise ValueError(
-                f"{type(self).__name__}: expected image_input=False for a likelihood of classes or counts (uint8 is "
-                f"not scaled), received: image_input=True, likelihood={type(self.likelihood).__name__}"
-            )
+        self.image_input = self._takes_images(image_input)
         self._refuse_weight_posteriors()
         self._noise = keras.random.SeedGenerator()
         self._scale = ELBOScale(beta)
@@ -176,6 +166,18 @@ class LatentNetworks(keras.Model):
                 )
         made.attach(self.latent_dim, self.encoder, is_bounded)
         return made
+
+    def _takes_images(self, given: bool | None) -> bool:
+        """Whether data are images: what the user says, or by the axes of the data and the likelihood."""
+        is_levels = not isinstance(self.likelihood, likelihoods.Categorical | likelihoods.Poisson)
+        if given is None:
+            return len(self.encoder.inputs[0].shape) == 4 and is_levels
+        if given and not is_levels:
+            raise ValueError(
+                f"{type(self).__name__}: expected image_input=False for a likelihood of classes or counts (uint8 is "
+                f"not scaled), received: image_input=True, likelihood={type(self.likelihood).__name__}"
+            )
+        return bool(given)
 
     def _refuse_shared_layers(self) -> None:
         """Networks that share layers cannot be read from a file, where each stands alone."""
