@@ -96,10 +96,9 @@ class LatentVariableModel(LatentNetworks):
             weighted sum over the size of the batch, as in Keras.
 
         Raises:
-            ValueError: if data are not within the support of the likelihood, or of the wrong shape, or a
-                `sample_weight` is not finite. Arrays, and the
-                first batch of an iterable, are checked before the training; other batches at its end: examples
-                like that have the loss NaN, without a gradient.
+            ValueError: if data are not within the support of the likelihood, or of the wrong shape, or a weight of an
+                example is not finite. Arrays, and the first batch of an iterable, are checked before the training;
+                other batches at its end: examples like that have the loss NaN, without a gradient.
         """
         x, condition = self.read(x, y if condition is None else condition)
         call = inspect.signature(keras.Model.fit).bind(self, x, condition, *args, **kwargs)

@@ -140,9 +140,8 @@ def read_data(model: Any, x: Any) -> Array:
 def _hint_of_levels(model: Any, data: Array) -> str:
     """What to do with images whose levels, from 0 to 255, are taken for data."""
     is_bounded = isinstance(model.likelihood, likelihoods.Bernoulli | likelihoods.DiscretizedLogistic)
-    is_image = (
-        data.ndim >= 3 and data.dtype.kind in "iuf" and data.dtype != np.uint8
-    )  # The likelihood says so of that.
+    # Of uint8 the likelihood says so.
+    is_image = data.ndim >= 3 and data.dtype.kind in "iuf" and data.dtype != np.uint8
     if not is_bounded or not is_image or not data.min() >= 0 or not 1.0 < data.max() <= 255.0:
         return ""
     return f" (divide images by 255{', or give uint8' if model.image_input else ''})"
